@@ -1,0 +1,7 @@
+"""Labelled pictures as tf.data pipelines, the same bits on every run of a seed."""
+
+from keras_asgld.data.loading import DATASETS, load
+from keras_asgld.data.pipeline import Data
+from keras_asgld.data.source import DataError
+
+__all__ = ["DATASETS", "Data", "DataError", "load"]

@@ -1,0 +1,107 @@
+"""CIFAR-10 through TensorFlow Datasets."""
+
+import contextlib
+import os
+import threading
+
+import numpy as np
+from absl import logging
+
+from keras_asgld.data.source import DataError, Examples, Source
+
+# Seconds in which the data set's host must answer. TFDS by itself retries for minutes.
+PATIENCE = 5
+
+
+def read(data_dir=None):
+    """Returns the training and the test examples, downloading them where needed.
+
+    Args:
+        data_dir: TFDS data directory; `None` is TFDS's own default
+            (`$TFDS_DATA_DIR` or `~/tensorflow_datasets`).
+
+    Raises:
+        DataError: When the data set is neither there nor to be had, or is damaged.
+    """
+    import tensorflow_datasets as tfds
+
+    if data_dir is not None:
+        data_dir = os.path.expanduser(data_dir)
+    with _one_line_errors("CIFAR-10 cannot be opened", data_dir):
+        builder = tfds.builder("cifar10", data_dir=data_dir)
+        with _quiet():
+            prepared = builder.is_prepared()
+    if not prepared:
+        _require_host(next(iter(builder.url_infos)), builder.data_dir)
+        with _one_line_errors("CIFAR-10 cannot be downloaded", data_dir):
+            builder.download_and_prepare()
+    with _one_line_errors("CIFAR-10 cannot be read", builder.data_dir):
+        return tuple(_examples(builder, split) for split in ("train", "test"))
+
+
+def _examples(builder, split):
+    pictures, labels = builder.as_dataset(
+        split=split, batch_size=-1, as_supervised=True, shuffle_files=False
+    )
+    return Examples(pictures.numpy(), labels.numpy().astype(np.int32))
+
+
+@contextlib.contextmanager
+def _one_line_errors(what, data_dir):
+    # What TFDS raises on a full disk, a damaged file or a broken connection has no
+    # common base below Exception.
+    try:
+        yield
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        where = data_dir or "the default data directory"
+        raise DataError(f"{what} in {where}: {reason}") from error
+
+
+@contextlib.contextmanager
+def _quiet():
+    # TFDS warns about the absent folder, which our own message explains better.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+
+
+def _require_host(url, data_dir):
+    """Raises unless the host of `url` answers within seconds."""
+    # The client that TFDS downloads with, so that proxies and certificates count.
+    import requests
+
+    problem = ["no answer"]
+
+    def knock():
+        try:
+            with requests.get(url, stream=True, timeout=PATIENCE) as response:
+                response.raise_for_status()
+            problem.clear()
+        except Exception as error:  # an odd proxy setting raises all kinds
+            problem[:] = [type(error).__name__]
+
+    # A name server that is silent is beyond the reach of `timeout`, hence the thread.
+    thread = threading.Thread(target=knock, daemon=True)
+    thread.start()
+    thread.join(PATIENCE + 1)
+    if problem:
+        raise DataError(
+            f"CIFAR-10 is not in {data_dir} and cannot be downloaded from {url} "
+            f"({problem[0]}): connect to the network, or name a data directory in "
+            "which TensorFlow Datasets has already prepared cifar10 (--data_dir)."
+        )
+
+
+SOURCE = Source(
+    read,
+    num_classes=10,
+    white=255.0,
+    mean=(0.4914, 0.4822, 0.4465),
+    std=(0.2023, 0.1994, 0.2010),
+    padding=4,
+    mirror=True,
+)

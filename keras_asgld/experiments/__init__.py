@@ -1,0 +1,1 @@
+"""The experiments: one run, a comparison of optimizers, and the command."""

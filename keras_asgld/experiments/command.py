@@ -1,0 +1,200 @@
+"""The command `keras-asgld`: compare, train and plot.
+
+What is heavy to import is imported where it is needed, so that help and errors in
+the flags come at once.
+"""
+
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from keras_asgld.experiments import environment, options, records, settings
+from keras_asgld.experiments.files import ExperimentError, make_folder
+
+HELP = """keras-asgld: Langevin optimizers, compared with others on real tasks
+
+  keras-asgld compare   several optimizers and seeds on one task: table and figure
+  keras-asgld train     one run, which goes on where it was interrupted
+  keras-asgld plot      figures from the records of earlier runs
+
+keras-asgld COMMAND --help lists a command's flags; keras-asgld --version."""
+
+
+def run():
+    """The console script: runs the command line and exits with its status."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments):
+    """Run one command line; a fault the user can mend is one line and status 2.
+
+    Args:
+        arguments: The words after the command's name.
+
+    Returns:
+        0; 1 where a run of `train` failed; 2 for wrong usage or missing, corrupt
+        or unwritable files; 130 after Ctrl-C.
+    """
+    try:
+        return _dispatch(arguments)
+    except (flags.Error, ExperimentError) as error:
+        return _complain(error, 2)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command goes on from here", 130)
+
+
+def _dispatch(arguments):
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print(HELP)
+        return 0
+    if arguments[0] == "--version":
+        import keras_asgld
+
+        print(f"keras-asgld {keras_asgld.__version__}")
+        return 0
+    command, *rest = arguments
+    if command not in _COMMANDS:
+        raise ExperimentError(
+            f"no such command: {command} (there are {', '.join(_COMMANDS)})"
+        )
+    if "--help" in rest or "-h" in rest:
+        print(options.help_text(command))
+        return 0
+    values, others = options.parse(command, rest)
+    if others and command != "plot":
+        raise ExperimentError(f"unexpected argument: {others[0]}")
+    return _COMMANDS[command](values, others)
+
+
+def _compare(values, _):
+    optimizers = list(dict.fromkeys(values["optimizers"]))
+    if not optimizers:
+        raise ExperimentError("`optimizers` must name at least one")
+    seeds = options.seeds(values["seeds"])
+    plan = _plan(values, optimizers, seeds)
+    first = plan[0]
+    folder = Path(values["out_dir"] or f"asgld-results/{_task(first)}")
+    make_folder(folder)
+    for run_settings in plan:
+        place = records.run_folder(folder, run_settings)
+        records.check_same(place, records.read(place), run_settings)
+
+    data = _load_data(values, first)
+    from keras_asgld.experiments import compare
+    from keras_asgld.experiments.progress import Progress
+
+    size = (len(plan), first.epochs, data.steps_per_epoch)
+    with Progress(*size, interval=10.0) as progress:
+        title, rows = compare.compare(plan, folder, data, progress)
+    _print_table(title, rows)
+    print(f"records, table and figure: {folder}")
+    return 0
+
+
+def _train(values, _):
+    (chosen,) = _plan(values, [values["optimizer"]], [values["seed"]])
+    default = f"asgld-results/{_task(chosen)}-{chosen.optimizer}-seed{chosen.seed}"
+    folder = make_folder(values["out_dir"] or default)
+    records.check_same(folder, records.read(folder), chosen)
+
+    data = _load_data(values, chosen)
+    from keras_asgld.experiments import training
+    from keras_asgld.experiments.progress import Progress
+
+    with Progress(1, chosen.epochs, data.steps_per_epoch) as progress:
+        record = training.run(chosen, folder, data, progress, keep_weights=True)
+    print(f"record and weights: {folder}")
+    return 1 if record["status"] == "failed" else 0
+
+
+def _plot(values, folders):
+    if not folders:
+        raise ExperimentError("plot needs at least one folder")
+    from keras_asgld.experiments import plot
+
+    plot.plot(folders, values["out"])
+    print(values["out"])
+    return 0
+
+
+_COMMANDS = {"compare": _compare, "train": _train, "plot": _plot}
+
+
+def _plan(values, optimizers, seeds):
+    """The settings of every run, seed by seed."""
+    for optimizer in optimizers:
+        settings.known_optimizer(optimizer)
+    overrides = {
+        name: options.overrides(name, values[name], optimizers)
+        for name in settings.recipes.HYPERPARAMETERS
+    }
+    shared = (
+        "dataset",
+        "model",
+        "epochs",
+        "batch_size",
+        "image_size",
+        "train_size",
+        "weight_decay",
+        "weight_decay_mode",
+        "drop_factor",
+        "jit_compile",
+    )
+    return [
+        settings.make(
+            **{name: values[name] for name in shared},
+            optimizer=optimizer,
+            overrides={n: v[optimizer] for n, v in overrides.items() if optimizer in v},
+            seed=seed,
+            drop_epochs=options.drop_epochs(values["drop_epochs"]),
+            strategy=values.get("strategy", "one"),
+        )
+        for seed in seeds
+        for optimizer in optimizers
+    ]
+
+
+def _load_data(values, chosen):
+    """Start TensorFlow, quietly, and read the data set."""
+    environment.ask_for_determinism()
+    with environment.quiet_tensorflow():
+        import keras
+
+        from keras_asgld import data
+
+        keras.distribution.list_devices()  # the devices' start-up messages too
+
+    try:
+        return data.load(
+            chosen.dataset,
+            batch_size=chosen.batch_size,
+            data_dir=values["data_dir"],
+            image_size=chosen.image_size,
+            train_size=chosen.train_size,
+        )
+    except (data.DataError, ValueError) as error:
+        raise ExperimentError(" ".join(str(error).split())) from error
+
+
+def _task(chosen):
+    return f"{chosen.dataset}-{chosen.model}".replace("/", "-")
+
+
+def _print_table(title, rows):
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    from keras_asgld.experiments import summary
+
+    console = Console()
+    table = summary.rich_table(rows, title)
+    # A wrapped line is better than a cut-off figure.
+    wide = console.options.update(max_width=1000)
+    console.width = max(console.width, Measurement.get(console, wide, table).maximum)
+    console.print(table)
+
+
+def _complain(error, status):
+    print("keras-asgld: " + " ".join(str(error).split()), file=sys.stderr)
+    return status

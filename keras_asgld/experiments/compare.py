@@ -1,0 +1,48 @@
+"""The main job: several optimizers and seeds on one task, a table and a figure."""
+
+import json
+
+from keras_asgld.experiments import figures, files, records, summary, training
+from keras_asgld.experiments.files import ExperimentError
+
+FIGURE = "curves.png"
+
+
+def compare(plan, folder, data, progress):
+    """Do every run of `plan` that is not yet done; write table and figure.
+
+    The runs of one seed have the same initial weights and the same batches.
+
+    Args:
+        plan: A list of `Settings` of one task, in the order of the runs.
+        folder: Where everything goes: `runs/OPTIMIZER-seedN/record.json`,
+            `summary.json`, `table.md` and `curves.png`.
+        data: The data set, as `keras_asgld.data.load` returns it.
+        progress: A `Progress`.
+
+    Returns:
+        The table's title and rows, as `summary.summarize` gives them.
+    """
+    folder = files.make_folder(folder)
+    results = [
+        training.run(settings, records.run_folder(folder, settings), data, progress)
+        for settings in plan
+    ]
+    rows = summary.summarize(results)
+    title = describe(plan[0], results)
+    text = json.dumps({"title": title, "rows": rows}, indent=1, allow_nan=False)
+    files.write(folder / "summary.json", text + "\n")
+    files.write(folder / "table.md", summary.markdown(rows, title))
+    try:
+        figures.draw(folder / FIGURE, {figures.describe(results): results})
+    except ExperimentError as error:
+        progress.warn(str(error))
+    return title, rows
+
+
+def describe(settings, results):
+    """The table's title: the task, and what its figures are."""
+    task = figures.describe(results)
+    last = min(summary.LAST_EPOCHS, settings.epochs)
+    epochs = f"the last {last} epochs" if last > 1 else "the last epoch"
+    return f"{task}, {settings.epochs} epochs: mean ± std of {epochs}"

@@ -1,0 +1,28 @@
+"""Coupled weight decay: L2 as part of the gradient, out of sight of the loss."""
+
+from keras import ops
+
+
+def coupled(optimizer_class, weight_decay):
+    """A subclass of `optimizer_class` that sees `gradient + weight_decay * variable`.
+
+    This is what "weight decay" meant before AdamW (and still means in
+    `torch.optim.SGD` and `torch.optim.Adam`): the gradient of
+    `weight_decay / 2 * ||variables||²`, which passes through the optimizer's
+    moments. Keras's own `weight_decay` argument is the decoupled kind.
+    It is added after clipping, gradient accumulation and the sum over replicas,
+    to every trainable variable, and never appears in the reported loss.
+
+    Args:
+        optimizer_class: A `keras.optimizers.Optimizer` class.
+        weight_decay: The factor, >= 0.
+    """
+
+    class Coupled(optimizer_class):
+        def update_step(self, gradient, variable, learning_rate):
+            gradient = ops.convert_to_tensor(gradient)  # sparse ones become dense
+            decay = ops.cast(weight_decay * variable, gradient.dtype)
+            super().update_step(gradient + decay, variable, learning_rate)
+
+    Coupled.__name__ = Coupled.__qualname__ = f"Coupled{optimizer_class.__name__}"
+    return Coupled

@@ -1,0 +1,199 @@
+"""Learning curves from records, in the form of the paper's Figures 1 and 2."""
+
+import io
+
+import numpy as np
+
+from keras_asgld.experiments import files, recipes
+from keras_asgld.experiments.files import ExperimentError
+
+PANELS = {"train_accuracy": "training accuracy", "test_accuracy": "test accuracy"}
+# Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow
+# and black are left out (too pale on white, and the colour of the axes).
+COLOURS = ("#D55E00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
+DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))
+_GREY = "#5F6368"
+
+
+def draw(path, columns):
+    """Draw accuracy against epochs and write it as a PNG.
+
+    One task gives two panels side by side, training and test; several tasks give
+    a column each. A line is the mean over an optimizer's seeds, the band around
+    it one standard deviation, and its name stands at its end.
+
+    Args:
+        path: The PNG to write.
+        columns: A dict of a column's title to its records.
+
+    Raises:
+        ExperimentError: matplotlib is missing, or the file cannot be written.
+    """
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise ExperimentError(
+            'no figure drawn: matplotlib is missing; pip install "keras-asgld[plots]"'
+        ) from error
+    single = len(columns) == 1
+    shape = (1, 2) if single else (2, len(columns))
+    figure = Figure(figsize=(5.0 * shape[1], 3.9 * shape[0]), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(*shape, squeeze=False)
+    for j, (title, records) in enumerate(columns.items()):
+        curves = _curves(records)
+        for i, (name, panel) in enumerate(PANELS.items()):
+            ax = axes[0, i] if single else axes[i, j]
+            _panel(ax, curves, name)
+            ax.set_title(panel if single else f"{title}: {panel}", **_TITLE)
+    if single:
+        figure.suptitle(
+            next(iter(columns)), x=0.01, ha="left", fontsize=9.5, color=_GREY
+        )
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=160)
+    files.write(path, [buffer.getbuffer()])
+
+
+_TITLE = {"loc": "left", "fontsize": 11.5, "fontweight": "bold"}
+
+
+def describe(records):
+    """A column's title: what was trained, on what, over how many seeds."""
+    settings = records[0]["settings"]
+    seeds = len({record["settings"].get("seed") for record in records})
+    names = dict.fromkeys([settings["dataset"], settings["model"]])
+    text = ", ".join(names)  # the digits network is called as the data set is
+    return f"{text}, {seeds} seeds" if seeds > 1 else text
+
+
+def _curves(records):
+    """Optimizer → list of its runs' epochs, in the order of the table."""
+    order = list(recipes.OPTIMIZERS)
+    names = dict.fromkeys(record["settings"]["optimizer"] for record in records)
+    names = sorted(names, key=lambda n: order.index(n) if n in order else len(order))
+    return {
+        name: [
+            record["epochs"]
+            for record in records
+            if record["settings"]["optimizer"] == name and record["epochs"]
+        ]
+        for name in names
+    }
+
+
+def _panel(ax, curves, name):
+    ends = []
+    seen = []
+    for optimizer, runs in curves.items():
+        if not runs:
+            continue
+        epochs, mean, std = _mean_and_std(runs, name)
+        colour, dash = _style(optimizer, curves)
+        ax.plot(epochs, mean, color=colour, linestyle=dash, linewidth=1.9, zorder=3)
+        ax.fill_between(
+            epochs, mean - std, mean + std, color=colour, alpha=0.16, linewidth=0
+        )
+        finite = np.flatnonzero(np.isfinite(mean))
+        if len(finite):
+            at = finite[-1]
+            ends.append((mean[at], optimizer, colour, epochs[at]))
+            # The first epochs' climb would press what is compared into a thin strip.
+            seen.append(mean[len(mean) // 5 :])
+    _axes(ax, curves, seen)
+    _labels_at_the_ends(ax, ends)
+
+
+def _mean_and_std(runs, name):
+    """Percentages, epoch by epoch; a run that ended early counts while it lasts."""
+    length = max(len(epochs) for epochs in runs)
+    table = np.full((len(runs), length), np.nan)
+    for row, epochs in zip(table, runs, strict=True):
+        values = [np.nan if e[name] is None else 100 * e[name] for e in epochs]
+        row[: len(values)] = values
+    count = np.isfinite(table).sum(0)
+    safe = np.maximum(count, 1)
+    mean = np.where(count, np.nansum(table, 0) / safe, np.nan)
+    squares = np.nansum((table - mean) ** 2, 0)
+    std = np.sqrt(squares / np.maximum(count - 1, 1))
+    return np.arange(1, length + 1), mean, std
+
+
+def _style(optimizer, curves):
+    """The same colour for an optimizer in every figure; dashes tell sixes apart."""
+    order = [*recipes.OPTIMIZERS, *(n for n in curves if n not in recipes.OPTIMIZERS)]
+    place = order.index(optimizer)
+    return COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
+
+
+def _axes(ax, curves, seen):
+    longest = max((len(e) for runs in curves.values() for e in runs), default=1)
+    ax.set_xlim(1 if longest > 1 else 0, max(longest, 2))
+    ax.set_xlabel("epoch", color=_GREY)
+    ax.yaxis.set_major_formatter("{x:g} %")
+    if seen:
+        low = min(np.nanmin(values) for values in seen)
+        high = max(np.nanmax(values) for values in seen)
+        room = max(high - low, 5.0)  # closer up, chance would look like a result
+        low = max(0.0, high - 1.1 * room)
+        ax.set_ylim(low, min(high + 0.06 * room, 100 + 0.02 * room))
+    ax.grid(axis="y", color="#E3E5E8", linewidth=0.8)
+    ax.set_axisbelow(True)
+    for side in ("top", "right", "left"):
+        ax.spines[side].set_visible(False)
+    ax.spines["bottom"].set_color("#B0B4BA")
+    ax.tick_params(colors=_GREY, length=0)
+    ax.tick_params(axis="x", length=3, color="#B0B4BA")
+    ax.xaxis.get_major_locator().set_params(integer=True)
+
+
+def _labels_at_the_ends(ax, ends):
+    """Each line's name and last value beside its end, moved apart where they meet."""
+    low, high = ax.get_ylim()
+    gap = 0.062 * (high - low)
+    ends = sorted(ends, reverse=True)
+    places = _apart([np.clip(value, low, high) for value, *_ in ends], gap)
+    for (value, optimizer, colour, epoch), place in zip(ends, places, strict=True):
+        ax.annotate(
+            f"{optimizer} {value:.1f}",
+            xy=(epoch, np.clip(value, low, high)),
+            xytext=(1.04, place),
+            textcoords=ax.get_yaxis_transform(),
+            color=colour,
+            fontsize=9.5,
+            fontweight="bold" if optimizer == "asgld" else "normal",
+            va="center",
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "linewidth": 0.8,
+                "relpos": (0, 0.5),
+                "shrinkA": 1,
+                "shrinkB": 1,
+            },
+            annotation_clip=False,
+        )
+
+
+def _apart(places, gap):
+    """Falling `places`, moved as little as it takes to be `gap` apart.
+
+    Those that touch become a group, spread evenly about its mean.
+    """
+    groups = []
+    for place in places:
+        groups.append([place])
+        while (
+            len(groups) > 1 and _top(groups[-1], gap) > _bottom(groups[-2], gap) - gap
+        ):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [_top(group, gap) - k * gap for group in groups for k in range(len(group))]
+
+
+def _top(group, gap):
+    return sum(group) / len(group) + gap * (len(group) - 1) / 2
+
+
+def _bottom(group, gap):
+    return _top(group, gap) - gap * (len(group) - 1)

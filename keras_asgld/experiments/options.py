@@ -1,0 +1,188 @@
+"""The command's flags: what each subcommand takes, its help, what the values mean."""
+
+import functools
+import math
+import textwrap
+
+from absl import flags
+
+from keras_asgld.experiments import recipes, settings
+from keras_asgld.experiments.files import ExperimentError
+
+_NAMES = ", ".join(recipes.OPTIMIZERS)
+_EPOCHS = ", ".join(f"{name} {task.epochs}" for name, task in settings.TASKS.items())
+_BATCH = ", ".join(f"{name} {task.batch_size}" for name, task in settings.TASKS.items())
+_MODELS = "digits, cnn, resnet20, resnet34, densenet121, applications/MobileNetV2, …"
+
+# Group → flag → (kind, default, help). A kind that is a tuple lists the choices.
+_TASK = {
+    "dataset": (tuple(settings.TASKS), "digits", "data set"),
+    "data_dir": (str, None, "prepared TFDS directory; default TFDS's own"),
+    "model": (str, None, f"{_MODELS}; default by data set"),
+    "image_size": (int, None, "side that pictures are scaled to"),
+    "train_size": (int, None, "use only so many training pictures"),
+}
+_TRAINING = {
+    "epochs": (int, None, f"default by data set: {_EPOCHS}"),
+    "batch_size": (int, None, f"pictures a step; default by data set: {_BATCH}"),
+    "drop_epochs": (list, None, "epochs after which the rate drops; default at 3/4"),
+    "drop_factor": (float, 0.1, "factor of each drop"),
+    "weight_decay": (float, 5e-4, "factor; 0 for none"),
+    "weight_decay_mode": (
+        ("auto", "coupled", "decoupled"),
+        "auto",
+        "coupled: L2 in the gradient; auto: so but for asgld and adamw",
+    ),
+    "jit_compile": (("auto", "on", "off"), "auto", "compile the step with XLA"),
+}
+_HYPERPARAMETERS = {
+    "learning_rate": (str, None, "default by optimizer"),
+    "momentum": (str, None, "of asgld and momentum; beta_1 of the adams"),
+    "noise": (str, None, "asgld's noise scale"),
+}
+_OVERRIDES = "Optimizers (VALUE for all, or NAME=VALUE,NAME=VALUE)"
+_FOLDER = "default asgld-results/DATASET-MODEL"
+
+GROUPS = {
+    "compare": {
+        "Task": _TASK,
+        "Training": {
+            "optimizers": (list, "asgld,momentum,adam", f"of {_NAMES}"),
+            "seeds": (str, "3", "how many, or a list: 0,1,7"),
+            **_TRAINING,
+        },
+        _OVERRIDES: _HYPERPARAMETERS,
+        "Output": {"out_dir": (str, None, _FOLDER)},
+    },
+    "train": {
+        "Task": _TASK,
+        "Training": {
+            "optimizer": (tuple(recipes.OPTIMIZERS), "asgld", "optimizer"),
+            "seed": (int, 0, "of weights, batches and noise"),
+            **_TRAINING,
+            "strategy": (settings.STRATEGIES, "one", "tf.distribute strategy"),
+        },
+        "Optimizer": _HYPERPARAMETERS,
+        "Output": {"out_dir": (str, None, f"{_FOLDER}-OPTIMIZER-seedN")},
+    },
+    "plot": {"Output": {"out": (str, "curves.png", "the PNG to write")}},
+}
+_ABOUT = {
+    "compare": """keras-asgld compare [flags]
+
+Trains several optimizers from the same weights on the same batches; writes
+records, a table and the learning curves. After an interruption the same command
+goes on where it stopped.""",
+    "train": """keras-asgld train [flags]
+
+Trains one network; writes its record and final weights. After an interruption
+the same command goes on after the last finished epoch.""",
+    "plot": """keras-asgld plot DIR [DIR…] [flags]
+
+Draws the learning curves of folders that compare or train wrote, side by side.""",
+}
+
+
+def parse(command, arguments):
+    """The flags' values by name, and what else stands on the command line.
+
+    Raises:
+        absl.flags.Error: An unknown flag or a value that cannot be one.
+    """
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)
+    for group in GROUPS[command].values():
+        for name, (kind, default, text) in group.items():
+            _define(kind)(name, default, help=text, flag_values=values)
+    others = values([command, *arguments])[1:]
+    names = [name for group in GROUPS[command].values() for name in group]
+    return {name: values[name].value for name in names}, others
+
+
+def help_text(command):
+    """One subcommand's usage and flags, by group."""
+    lines = [_ABOUT[command]]
+    for group, rows in GROUPS[command].items():
+        lines += ["", group]
+        for name, (kind, default, text) in rows.items():
+            flag = f"--{name}" + (f"={default}" if default is not None else "")
+            choices = f" ({'|'.join(kind)})" if isinstance(kind, tuple) else ""
+            lines += textwrap.wrap(
+                f"  {flag:<33} {text}{choices}", 96, subsequent_indent=" " * 36
+            )
+    return "\n".join(lines)
+
+
+def _define(kind):
+    if isinstance(kind, tuple):
+        return functools.partial(_define_choice, kind)
+    return {
+        str: flags.DEFINE_string,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        list: flags.DEFINE_list,
+    }[kind]
+
+
+def _define_choice(choices, name, default, **others):
+    flags.DEFINE_enum(name, default, choices, **others)
+
+
+def seeds(text):
+    """`"3"` means 0, 1, 2; `"0,7"` means just those."""
+    try:
+        numbers = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        numbers = []
+    if "," not in text:
+        numbers = list(range(numbers[0])) if numbers else []
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise ExperimentError(
+            f"`seeds` must be a count or a list of different integers. "
+            f"Received: seeds={text}"
+        )
+    return numbers
+
+
+def drop_epochs(parts):
+    """The list as integers; `none` for no drops; None stays None."""
+    if parts is None or parts in (["none"], []):
+        return parts and []
+    try:
+        return [int(part) for part in parts]
+    except ValueError:
+        raise ExperimentError(
+            "`drop_epochs` must be integers or none. "
+            f"Received: drop_epochs={','.join(parts)}"
+        ) from None
+
+
+def overrides(name, text, optimizers):
+    """A hyperparameter's values by optimizer, from `VALUE` or `NAME=VALUE,…`."""
+    if text is None:
+        return {}
+    takers = [o for o in optimizers if name in recipes.OPTIMIZERS[o].hyperparameters]
+    values = {}
+    for part in text.split(","):
+        optimizer, _, number = part.strip().rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or (not optimizer and "," in text):
+            raise ExperimentError(
+                f"`{name}` must be a number, or NAME=NUMBER,NAME=NUMBER. "
+                f"Received: {name}={text}"
+            )
+        if optimizer and optimizer not in takers:
+            raise ExperimentError(
+                f"`{name}` is for {', '.join(takers) or 'none of the optimizers'} "
+                f"here. Received: {name}={text}"
+            )
+        values |= dict.fromkeys([optimizer] if optimizer else takers, value)
+    if not values:
+        raise ExperimentError(
+            f"`{name}` is taken by none of {', '.join(optimizers)}. "
+            f"Received: {name}={text}"
+        )
+    return values

@@ -1,0 +1,175 @@
+"""What a user sees while runs are under way: where it stands, and how long yet."""
+
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn
+from rich.progress import Progress as Bar
+
+
+class Progress:
+    """Live progress over all runs: a bar on a terminal, else lines now and then.
+
+    Use as a context manager. Everything goes to standard error.
+
+    Args:
+        runs: How many runs there will be.
+        epochs: Epochs of each.
+        steps: Training steps of an epoch.
+        interval: Least number of seconds between two lines about epochs, where
+            the output is no terminal.
+    """
+
+    def __init__(self, runs, epochs, steps, interval=0.0):
+        self.runs, self.epochs, self.steps = runs, epochs, steps
+        self.interval = interval
+        self.console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self.bar = None
+        if self.console.is_terminal:
+            self.bar = Bar(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=24),
+                TextColumn("{task.percentage:>3.0f} %, {task.fields[left]}"),
+                console=self.console,
+                transient=True,
+            )
+            self.task = self.bar.add_task("starting", total=runs * epochs, left="")
+        self.run = 0  # the runs begun
+        self.done = 0.0  # epochs of the runs that are over
+        self.inside = 0.0  # epochs of the present run
+        self.pace = _Pace()
+        self.last_line = -float("inf")
+
+    def __enter__(self):
+        if self.bar:
+            self.bar.start()
+        return self
+
+    def __exit__(self, *exception):
+        if self.bar:
+            self.bar.stop()
+
+    def begin(self, label, record):
+        """The next run starts; `record` is what is there of it, or None."""
+        self.run += 1
+        self.pace.begin()
+        self.label = label
+        self.figures = ""
+        self.inside = 0.0
+        self.present = bool(record and record["status"] != "running")
+        self._show()
+
+    def resume(self, epochs):
+        self.inside = float(epochs)
+        self.note(f"{self.label}: going on after epoch {epochs} of {self.epochs}")
+
+    def step(self, step):
+        self._move(int(self.inside) + min(step / self.steps, 0.999))
+        self._show()
+
+    def epoch(self, figures):
+        self._move(float(figures["epoch"]))
+        self.figures = (
+            f", train {percent(figures['train_accuracy'])}"
+            f", test {percent(figures['test_accuracy'])}"
+        )
+        self._show()
+        now = time.monotonic()
+        if not self.bar and now - self.last_line >= self.interval:
+            self.last_line = now
+            self._line(f"epoch {figures['epoch']}/{self.epochs}{self.figures}")
+
+    def end(self, record):
+        """The present run is over, or was before."""
+        self.done += self.epochs
+        self.inside = 0.0
+        last = record["epochs"][-1] if record["epochs"] else {}
+        if record["status"] == "failed":
+            text = f"failed: {record.get('failure', 'no reason given')}"
+        else:
+            text = f"test accuracy {percent(last.get('test_accuracy'))}"
+        if self.present:
+            text += " (done before, not repeated)"
+        self._line(text)
+        self._show()
+
+    def warn(self, line):
+        self.note(f"warning: {line}")
+
+    def note(self, line):
+        self.console.print(line, markup=False)
+
+    def time_left(self):
+        """The seconds that remain at the pace so far, or None where it is unknown."""
+        epochs = self.runs * self.epochs - self.done - self.inside
+        return self.pace.estimate(epochs, self.runs - self.run)
+
+    def _move(self, inside):
+        self.pace.add(inside - self.inside)
+        self.inside = inside
+
+    def _line(self, text):
+        left = duration(self.time_left())
+        place = f"[{self.run}/{self.runs}]"
+        over = self.run == self.runs and self.inside == 0 and self.done
+        self.note(
+            f"{place} {self.label}: {text}" + ("" if over else left and f" ({left})")
+        )
+
+    def _show(self):
+        if self.bar:
+            epoch = min(int(self.inside) + 1, self.epochs)
+            self.bar.update(
+                self.task,
+                completed=self.done + self.inside,
+                description=f"{self.label}, epoch {epoch}/{self.epochs}{self.figures}",
+                left=duration(self.time_left()),
+            )
+
+
+class _Pace:
+    """How long a run takes to start, and an epoch to train.
+
+    Kept apart, since building and compiling can take longer than an epoch.
+    """
+
+    def __init__(self):
+        self.starts, self.start_seconds = 0, 0.0
+        self.epochs, self.epoch_seconds = 0.0, 0.0
+
+    def begin(self):
+        self.starting = True
+        self.last = time.monotonic()
+
+    def add(self, epochs):
+        now = time.monotonic()
+        if self.starting:
+            self.starting = False
+            self.starts += 1
+            self.start_seconds += now - self.last
+        else:
+            self.epochs += epochs
+            self.epoch_seconds += now - self.last
+        self.last = now
+
+    def estimate(self, epochs, runs):
+        if not self.epochs:
+            return None
+        starts = runs * self.start_seconds / self.starts
+        return starts + epochs * self.epoch_seconds / self.epochs
+
+
+def percent(value):
+    return "diverged" if value is None else f"{100 * value:.2f} %"
+
+
+def duration(seconds):
+    """`seconds` as a reader wants it: "about 40 s left"; "" where unknown."""
+    if seconds is None:
+        return ""
+    if seconds < 90:
+        return f"about {max(1, round(seconds))} s left"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"about {minutes} min left"
+    return f"about {minutes // 60} h {minutes % 60:02d} min left"

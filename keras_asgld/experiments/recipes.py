@@ -1,0 +1,135 @@
+"""The optimizers by name, with the settings of the paper's protocol.
+
+The table is data: an optimizer is added by one row. Classes are named, not
+imported, so that the command can list them without loading Keras.
+"""
+
+import dataclasses
+import importlib
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How an optimizer is made when its name is all that is given.
+
+    Attributes:
+        path: Where the class is, as `module.Class`.
+        hyperparameters: What a user may override, by the command's names, with
+            the defaults. A value of `{model prefix: value, "": value}` depends
+            on the model.
+        arguments: The constructor's other arguments, where they differ from
+            the class's defaults.
+        names: The constructor's name of a hyperparameter, where it differs.
+        decay: `"coupled"` (the decay is part of the gradient, as in the paper's
+            protocol) or `"decoupled"`, when the user does not choose.
+        seeded: Whether the constructor takes a `seed`.
+    """
+
+    path: str
+    hyperparameters: dict
+    arguments: dict = dataclasses.field(default_factory=dict)
+    names: dict = dataclasses.field(default_factory=dict)
+    decay: str = "coupled"
+    seeded: bool = False
+
+
+# Learning rates, epsilons and Adam's beta_1 of .99 on ResNets are the protocol
+# of arXiv 1906.04324 and of the stored curves it compares with. On the digits,
+# where a run has 230 steps, adaptive methods would not arrive with theirs.
+_ADAM_RATE = {"digits": 0.01, "": 0.001}
+_BETA_1 = {"resnet": 0.99, "": 0.9}
+_ADAM_NAMES = {"momentum": "beta_1"}
+
+OPTIMIZERS = {
+    "asgld": Recipe(
+        "keras_asgld.ASGLD",
+        {"learning_rate": 0.1, "momentum": 0.9, "noise": 3.0},
+        decay="decoupled",
+        seeded=True,
+    ),
+    "sgd": Recipe("keras.optimizers.SGD", {"learning_rate": 0.1}),
+    "momentum": Recipe("keras.optimizers.SGD", {"learning_rate": 0.1, "momentum": 0.9}),
+    "adam": Recipe(
+        "keras.optimizers.Adam",
+        {"learning_rate": _ADAM_RATE, "momentum": _BETA_1},
+        arguments={"epsilon": 1e-8},
+        names=_ADAM_NAMES,
+    ),
+    "adamw": Recipe(
+        "keras.optimizers.AdamW",
+        {"learning_rate": _ADAM_RATE, "momentum": _BETA_1},
+        arguments={"epsilon": 1e-8, "weight_decay": 0.0},
+        names=_ADAM_NAMES,
+        decay="decoupled",
+    ),
+    "adagrad": Recipe(
+        "keras.optimizers.Adagrad",
+        {"learning_rate": {"digits": 0.1, "": 0.01}},
+        arguments={"initial_accumulator_value": 0.0, "epsilon": 1e-10},
+    ),
+    "amsgrad": Recipe(
+        "keras.optimizers.Adam",
+        {"learning_rate": _ADAM_RATE, "momentum": _BETA_1},
+        arguments={"epsilon": 1e-8, "amsgrad": True},
+        names=_ADAM_NAMES,
+    ),
+    "rmsprop": Recipe("keras.optimizers.RMSprop", {"learning_rate": _ADAM_RATE}),
+}
+
+HYPERPARAMETERS = tuple(
+    dict.fromkeys(
+        name for recipe in OPTIMIZERS.values() for name in recipe.hyperparameters
+    )
+)
+
+
+def hyperparameters(optimizer, model, overrides):
+    """The values an optimizer is run with: the recipe's, then the user's.
+
+    Args:
+        optimizer: A name in `OPTIMIZERS`.
+        model: The model's name.
+        overrides: Values by hyperparameter name; the optimizer must take each.
+    """
+    values = {}
+    for name, default in OPTIMIZERS[optimizer].hyperparameters.items():
+        if isinstance(default, dict):
+            prefix = next(prefix for prefix in default if model.startswith(prefix))
+            default = default[prefix]
+        values[name] = float(overrides.get(name, default))
+    return values
+
+
+def make(settings, steps_per_epoch):
+    """The Keras optimizer of one run, with its schedule and weight decay."""
+    recipe = OPTIMIZERS[settings.optimizer]
+    module, _, name = recipe.path.rpartition(".")
+    cls = getattr(importlib.import_module(module), name)
+    arguments = dict(recipe.arguments)
+    for key, value in settings.hyperparameters.items():
+        arguments[recipe.names.get(key, key)] = value
+    arguments["learning_rate"] = _schedule(settings, steps_per_epoch)
+    if recipe.seeded:
+        arguments["seed"] = settings.seed
+    if settings.weight_decay and settings.weight_decay_mode == "decoupled":
+        arguments["weight_decay"] = settings.weight_decay
+    elif settings.weight_decay:
+        from keras_asgld.experiments.decay import coupled
+
+        cls = coupled(cls, settings.weight_decay)
+    return cls(**arguments)
+
+
+def _schedule(settings, steps_per_epoch):
+    """The learning rate, multiplied by `drop_factor` after each drop epoch."""
+    import keras
+
+    value = settings.hyperparameters["learning_rate"]
+    drops = [epoch for epoch in settings.drop_epochs if epoch < settings.epochs]
+    if not drops:
+        return value
+    # PiecewiseConstantDecay keeps the old value while step <= boundary, and the
+    # first step after `epoch` whole epochs has number epoch * steps_per_epoch.
+    boundaries = [epoch * steps_per_epoch - 1 for epoch in drops]
+    values = [value * settings.drop_factor**i for i in range(len(drops) + 1)]
+    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)

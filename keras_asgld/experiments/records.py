@@ -1,0 +1,120 @@
+"""A run's record: one JSON file, written whole, checked when read."""
+
+import json
+import math
+import numbers
+from pathlib import Path
+
+from keras_asgld.experiments import files
+from keras_asgld.experiments.files import ExperimentError
+
+NAME = "record.json"
+FORMAT = 1
+STATUSES = ("running", "finished", "failed")
+# A diverged epoch's figures are null, since JSON has no infinity.
+FIGURES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
+_FIELDS = {
+    "status": str,
+    "settings": dict,
+    "versions": dict,
+    "machine": dict,
+    "epochs": list,
+}
+
+
+def write(folder, record):
+    """Write `record` (a dict) as `folder/record.json`, in one step."""
+    text = json.dumps(record, indent=1, allow_nan=False) + "\n"
+    files.write(Path(folder) / NAME, text)
+
+
+def read(folder):
+    """The record in `folder`, or None where there is none.
+
+    Raises:
+        ExperimentError: The file cannot be read or is no whole record; the
+            message names the file and the fault.
+    """
+    path = Path(folder) / NAME
+    try:
+        record = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ExperimentError(f"{path}: {files.reason(error)}") from error
+    except ValueError as error:
+        raise ExperimentError(f"{path}: no whole JSON ({error})") from error
+    fault = _fault(record)
+    if fault:
+        raise ExperimentError(f"{path}: no record of a run: {fault}")
+    return record
+
+
+def find(folder):
+    """Every record in `folder`: its own, or those of the runs below it.
+
+    Raises:
+        ExperimentError: The folder is missing or holds no record, or one of
+            them is corrupt.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ExperimentError(f"no such folder: {folder}")
+    paths = sorted(folder.glob(NAME)) or sorted(folder.glob(f"runs/*/{NAME}"))
+    if not paths:
+        raise ExperimentError(f"no records in {folder}")
+    return [read(path.parent) for path in paths]
+
+
+def run_folder(folder, settings):
+    """Where, in the folder of a comparison, one of its runs is."""
+    return Path(folder) / "runs" / f"{settings.optimizer}-seed{settings.seed}"
+
+
+def check_same(folder, record, settings):
+    """Refuse to go on with, or to overwrite, a run that was asked for otherwise.
+
+    Raises:
+        ExperimentError: `record`, read in `folder`, has other settings.
+    """
+    if record is None:
+        return
+    for name, value in settings.to_json().items():
+        there = record["settings"].get(name)
+        if there != value:
+            raise ExperimentError(
+                f"{folder} holds a run with {name}={there}, not {value}: "
+                "choose another --out_dir or remove it"
+            )
+
+
+def _fault(record):
+    """What keeps `record` from being one, or None."""
+    if not isinstance(record, dict):
+        return "not a JSON object"
+    if record.get("format") != FORMAT:
+        return f"`format` must be {FORMAT}"
+    for name, kind in _FIELDS.items():
+        if not isinstance(record.get(name), kind):
+            return f"`{name}` is missing or of the wrong type"
+    if record["status"] not in STATUSES:
+        return f"`status` must be one of {', '.join(STATUSES)}"
+    for name in ("dataset", "model", "optimizer"):
+        if not isinstance(record["settings"].get(name), str):
+            return f"`settings.{name}` is missing or of the wrong type"
+    for i, epoch in enumerate(record["epochs"]):
+        if not isinstance(epoch, dict) or epoch.get("epoch") != i + 1:
+            return f"`epochs[{i}]` is not epoch {i + 1}"
+        for name in (*FIGURES, "learning_rate", "seconds", "step_seconds"):
+            if name not in epoch or not _is_figure(epoch[name]):
+                return f"`epochs[{i}].{name}` is missing or no number"
+    if record["status"] == "finished" and not record["epochs"]:
+        return "finished with no epochs"
+    return None
+
+
+def _is_figure(value):
+    if value is None:
+        return True
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)

@@ -1,0 +1,146 @@
+"""What defines one run. Equal settings give equal runs."""
+
+import dataclasses
+import math
+
+from keras_asgld.experiments import recipes
+from keras_asgld.experiments.files import ExperimentError
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is trained on a data set when the user does not choose."""
+
+    model: str
+    epochs: int
+    batch_size: int
+
+
+STRATEGIES = ("one", "mirrored")
+TASKS = {
+    "digits": Task(model="digits", epochs=10, batch_size=64),
+    "cifar10": Task(model="cnn", epochs=200, batch_size=128),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything that decides the figures of one run, and nothing else.
+
+    `image_size` and `train_size` of None leave the data set as it is.
+    """
+
+    dataset: str
+    model: str
+    optimizer: str
+    hyperparameters: dict
+    seed: int
+    epochs: int
+    batch_size: int
+    image_size: int | None
+    train_size: int | None
+    weight_decay: float
+    weight_decay_mode: str
+    drop_epochs: list
+    drop_factor: float
+    jit_compile: str
+    strategy: str = "one"
+
+    def __post_init__(self):
+        _known("dataset", self.dataset, TASKS)
+        _known("optimizer", self.optimizer, recipes.OPTIMIZERS)
+        _known("weight_decay_mode", self.weight_decay_mode, ("coupled", "decoupled"))
+        _known("jit_compile", self.jit_compile, ("auto", "on", "off"))
+        _known("strategy", self.strategy, STRATEGIES)
+        for name in ("epochs", "batch_size", "image_size", "train_size"):
+            value = getattr(self, name)
+            _check(name, value, value is None or value >= 1, "at least 1")
+        _check("seed", self.seed, 0 <= self.seed < 2**32, "in [0, 2**32)")
+        _check(
+            "weight_decay",
+            self.weight_decay,
+            0 <= self.weight_decay < math.inf,
+            "finite and not negative",
+        )
+        _check(
+            "drop_factor",
+            self.drop_factor,
+            0 < self.drop_factor < math.inf,
+            "finite and positive",
+        )
+        for i, epoch in enumerate(self.drop_epochs):
+            after = epoch > self.drop_epochs[i - 1] if i else epoch >= 1
+            _check("drop_epochs", self.drop_epochs, after, "rising and at least 1")
+        for name, value in self.hyperparameters.items():
+            _check(name, value, 0 <= value < math.inf, "finite and not negative")
+
+    @property
+    def label(self):
+        return f"{self.optimizer} seed {self.seed}"
+
+    def to_json(self):
+        return dataclasses.asdict(self)
+
+
+def make(
+    dataset,
+    optimizer,
+    *,
+    model=None,
+    epochs=None,
+    batch_size=None,
+    overrides=None,
+    weight_decay_mode="auto",
+    drop_epochs=None,
+    **others,
+):
+    """Settings with every choice the user left open made.
+
+    Args:
+        dataset, optimizer: Names in `TASKS` and `recipes.OPTIMIZERS`.
+        model, epochs, batch_size: None takes the data set's.
+        overrides: The user's hyperparameters for this optimizer.
+        weight_decay_mode: `"auto"` takes the recipe's.
+        drop_epochs: None takes three quarters of the epochs, the paper's 150
+            of 200.
+        **others: The remaining fields of `Settings`.
+    """
+    _known("dataset", dataset, TASKS)
+    _known("optimizer", optimizer, recipes.OPTIMIZERS)
+    task = TASKS[dataset]
+    model = model or task.model
+    epochs = task.epochs if epochs is None else epochs
+    if weight_decay_mode == "auto":
+        weight_decay_mode = recipes.OPTIMIZERS[optimizer].decay
+    if drop_epochs is None:
+        drop_epochs = [max(1, epochs * 3 // 4)] if epochs > 1 else []
+    return Settings(
+        dataset=dataset,
+        model=model,
+        optimizer=optimizer,
+        hyperparameters=recipes.hyperparameters(optimizer, model, overrides or {}),
+        epochs=epochs,
+        batch_size=task.batch_size if batch_size is None else batch_size,
+        weight_decay_mode=weight_decay_mode,
+        drop_epochs=list(drop_epochs),
+        **others,
+    )
+
+
+def known_optimizer(name):
+    """Raise where there is no optimizer of that name."""
+    _known("optimizer", name, recipes.OPTIMIZERS)
+
+
+def _known(name, value, choices):
+    if value not in choices:
+        raise ExperimentError(
+            f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value}"
+        )
+
+
+def _check(name, value, good, constraint):
+    if not good:
+        raise ExperimentError(
+            f"`{name}` must be {constraint}. Received: {name}={value}"
+        )

@@ -1,0 +1,231 @@
+"""One run: settings in, a record out, resumable at every epoch."""
+
+import dataclasses
+import hashlib
+import math
+import time
+
+import keras
+import numpy as np
+
+from keras_asgld.experiments import (
+    checkpoints,
+    environment,
+    files,
+    recipes,
+    records,
+    strategies,
+)
+from keras_asgld.experiments.files import ExperimentError
+
+WEIGHTS = "model.weights.h5"
+
+
+def run(settings, folder, data, progress, keep_weights=False):
+    """Train one network and return its record, which is also in `folder`.
+
+    Every finished epoch leaves a checkpoint and a record. Called again with the
+    same settings, a run goes on from its last finished epoch and ends with the
+    weights and figures of an uninterrupted one; a finished run is only read.
+
+    Args:
+        settings: The run's `Settings`.
+        folder: Where the record and the checkpoints go; made if missing.
+        data: What `keras_asgld.data.load` returned, whatever its seed.
+        progress: A `Progress`, told of every step, epoch and warning.
+        keep_weights: Whether to leave the final weights as `model.weights.h5`.
+
+    Returns:
+        The record, a dict as `records` describes it, `"finished"` or, where the
+        loss stopped being finite, `"failed"`.
+
+    Raises:
+        ExperimentError: `folder` holds a run with other settings or a corrupt
+            record, or cannot be written.
+    """
+    folder = files.make_folder(folder)
+    files.remove_partial(folder)
+    record = records.read(folder)
+    records.check_same(folder, record, settings)
+    progress.begin(settings.label, record)
+    if record is not None and record["status"] != "running":
+        checkpoints.remove(folder)
+        progress.end(record)
+        return record
+
+    data = dataclasses.replace(data, seed=settings.seed)
+    jit_compile = _jit_compile(settings)
+    _make_deterministic(settings.seed, jit_compile)
+    strategy = strategies.make(settings.strategy)
+    with strategy.scope():
+        model = _build(settings, data, jit_compile)
+    record = _new_record(settings, data, model)
+    epochs = record["epochs"]
+    restored = checkpoints.load(folder, progress.warn)
+    if restored is not None:
+        _, arrays, epochs[:] = restored
+        _assign(_state(model), arrays, folder)
+        progress.resume(len(epochs))
+    records.write(folder, record)
+
+    if len(epochs) < settings.epochs and not _diverged(epochs):
+        model.fit(
+            data.train(initial_epoch=len(epochs)),
+            initial_epoch=len(epochs),
+            epochs=settings.epochs,
+            steps_per_epoch=data.steps_per_epoch,
+            validation_data=data.test(),
+            callbacks=[_Recorder(record, folder, progress)],
+            shuffle=False,  # the pipeline has done it
+            verbose=0,
+        )
+    record["status"] = "failed" if _diverged(epochs) else "finished"
+    if _diverged(epochs):
+        record["failure"] = f"the loss was not finite in epoch {len(epochs)}"
+    if keep_weights:
+        with files.replacing(folder / WEIGHTS) as partial:
+            model.save_weights(partial)
+    records.write(folder, record)
+    checkpoints.remove(folder)
+    progress.end(record)
+    return record
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Adds each epoch's figures to the record and leaves a checkpoint."""
+
+    def __init__(self, record, folder, progress):
+        super().__init__()
+        self.record = record
+        self.folder = folder
+        self.progress = progress
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begin = self.first_end = self.last_end = time.perf_counter()
+        self.steps = 0
+        # At the epoch's end the schedule already gives the next epoch's rate.
+        rate = float(self.model.optimizer.learning_rate)
+        self.learning_rate = float(f"{rate:.7g}")  # float32 knows no more digits
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.last_end = time.perf_counter()
+        self.steps += 1
+        if self.steps == 1:  # this step holds the compilation
+            self.first_end = self.last_end
+        self.progress.step(self.steps)
+        if not math.isfinite(logs["loss"]):
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        steady = self.last_end - self.first_end
+        figures = {
+            "epoch": epoch + 1,
+            "learning_rate": self.learning_rate,
+            "train_loss": _figure(logs["loss"]),
+            "train_accuracy": _figure(logs["accuracy"]),
+            "test_loss": _figure(logs["val_loss"]),
+            "test_accuracy": _figure(logs["val_accuracy"]),
+            "seconds": self.last_end - self.begin,
+            "step_seconds": steady / (self.steps - 1) if self.steps > 1 else None,
+        }
+        epochs = self.record["epochs"]
+        epochs.append(figures)
+        if _diverged(epochs):
+            self.model.stop_training = True
+        # The checkpoint comes first and holds the figures too, so that a kill
+        # between the two writes loses nothing.
+        arrays = [variable.numpy() for variable in _state(self.model)]
+        checkpoints.save(self.folder, epoch + 1, arrays, epochs)
+        records.write(self.folder, self.record)
+        self.progress.epoch(figures)
+
+
+def _jit_compile(settings):
+    """Whether XLA compiles the step; by itself where there is an accelerator."""
+    if settings.jit_compile != "auto":
+        return settings.jit_compile == "on"
+    devices = keras.distribution.list_devices()
+    return settings.strategy == "one" and not devices[0].startswith("cpu")
+
+
+def _make_deterministic(seed, jit_compile):
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(seed)
+    # Keras compiles no step with XLA while TensorFlow's deterministic operations
+    # are asked for; XLA's own are, by a flag that `environment` sets.
+    if keras.backend.backend() == "tensorflow" and not jit_compile:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def _build(settings, data, jit_compile):
+    from keras_asgld import models
+
+    try:
+        model = models.build(
+            settings.model,
+            data.input_shape,
+            data.num_classes,
+            seed=settings.seed,
+            mean=data.preprocessing.mean,
+            std=data.preprocessing.std,
+        )
+    except ValueError as error:
+        raise ExperimentError(" ".join(str(error).split())) from error
+    model.compile(
+        optimizer=recipes.make(settings, data.steps_per_epoch),
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=jit_compile,
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _state(model):
+    """Every variable that the next epoch depends on, in a fixed order.
+
+    The model's own include batch-norm statistics and the state of dropout's
+    generators; metrics start afresh in each epoch.
+    """
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _assign(variables, arrays, folder):
+    if [tuple(v.shape) for v in variables] != [a.shape for a in arrays]:
+        raise ExperimentError(f"the checkpoint in {folder} is of another network")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _new_record(settings, data, model):
+    digest = hashlib.sha256()
+    for variable in model.trainable_variables:
+        digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
+    return {
+        "format": records.FORMAT,
+        "status": "running",
+        "settings": settings.to_json(),
+        "versions": environment.versions(),
+        "machine": environment.machine(),
+        "data": {
+            "train_size": data.train_size,
+            "test_size": data.test_size,
+            "steps_per_epoch": data.steps_per_epoch,
+        },
+        "trainable_weights": sum(
+            math.prod(variable.shape) for variable in model.trainable_variables
+        ),
+        "initial_weights_sha256": digest.hexdigest(),
+        "epochs": [],
+    }
+
+
+def _diverged(epochs):
+    return bool(epochs) and any(epochs[-1][name] is None for name in records.FIGURES)
+
+
+def _figure(value):
+    """A float that JSON can hold; None where the run has diverged."""
+    return float(value) if math.isfinite(value) else None

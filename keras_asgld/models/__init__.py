@@ -1,0 +1,8 @@
+"""The networks of the experiments; each returns logits."""
+
+from keras_asgld.models.building import MODELS, build
+from keras_asgld.models.densenet import densenet
+from keras_asgld.models.resnet import resnet
+from keras_asgld.models.small import digits_network, small_cnn
+
+__all__ = ["MODELS", "build", "densenet", "digits_network", "resnet", "small_cnn"]

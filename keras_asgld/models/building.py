@@ -1,0 +1,107 @@
+"""`build`: from a network's name to a model whose first weights depend on a seed."""
+
+import contextlib
+import difflib
+import functools
+import numbers
+import random
+
+from keras_asgld.models.applications import PREFIX, application, application_names
+from keras_asgld.models.densenet import densenet
+from keras_asgld.models.resnet import resnet
+from keras_asgld.models.small import digits_network, small_cnn
+
+_BUILDERS = {
+    "digits": digits_network,
+    "cnn": small_cnn,
+    **{
+        f"resnet{depth}": functools.partial(resnet, depth)
+        for depth in (8, 14, 18, 20, 32, 34, 44, 56)
+    },
+    **{
+        f"densenet{depth}": functools.partial(densenet, depth)
+        for depth in (121, 169, 201)
+    },
+}
+MODELS = tuple(_BUILDERS)
+
+
+def build(
+    name, input_shape, num_classes, seed=None, *, weights=None, mean=0.0, std=1.0
+):
+    """Builds a network by name.
+
+    ```python
+    from keras_asgld import models
+
+    network = models.build("resnet8", (32, 32, 3), 10, seed=1)
+    assert network.count_params() > 70_000
+    ```
+
+    Args:
+        name: One of `MODELS`, or `"applications/"` and the name of a network in
+            `keras.applications`, such as `"applications/MobileNetV2"`.
+        input_shape: Height, width and channels.
+        num_classes: Positive integer, length of the output.
+        seed: Non-negative integer; the initial weights are a function of it and of the
+            other arguments. `None` leaves them to `keras.utils.set_random_seed`.
+        weights: For applications only: `None` (random), `"imagenet"`, or the path of a
+            weights file without the last layer.
+        mean, std: For applications only: the numbers by which the pipeline normalised
+            its pictures, `data.preprocessing.mean` and `.std`. The default means pixels
+            in [0, 1].
+
+    Returns:
+        A Keras model from pictures to logits: use a loss with `from_logits=True`.
+
+    Raises:
+        ValueError: On an unknown name, a seed that is no non-negative integer, or
+            `weights` for a network that takes none.
+    """
+    known = (*MODELS, *(PREFIX + each for each in application_names()))
+    if name not in known:
+        close = difflib.get_close_matches(str(name), known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(
+            f"Argument `name` must be one of {', '.join(MODELS)} or {PREFIX}NAME, a "
+            f"network of keras.applications.{hint} Received: name={name!r}"
+        )
+    if seed is not None and (
+        not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0
+    ):
+        raise ValueError(
+            "Argument `seed` must be None or a non-negative integer. "
+            f"Received: seed={seed!r}"
+        )
+    if name in MODELS and weights is not None:
+        raise ValueError(
+            f"Argument `weights` must be None for {name}, which has no pretrained "
+            f"weights. Received: weights={weights!r}"
+        )
+    with _initializers_seeded(seed):
+        if name in MODELS:
+            return _BUILDERS[name](input_shape=input_shape, classes=num_classes)
+        return application(
+            name.removeprefix(PREFIX),
+            input_shape,
+            num_classes,
+            weights=weights,
+            mean=mean,
+            std=std,
+        )
+
+
+@contextlib.contextmanager
+def _initializers_seeded(seed):
+    # An initializer or a dropout layer without a seed draws one from Python's global
+    # generator when it is made. Seeding that reaches every layer, also those of
+    # keras.applications, which take no initializer; putting it back leaves no trace.
+    if seed is None:
+        yield
+        return
+    state = random.getstate()
+    random.seed(int(seed))
+    try:
+        yield
+    finally:
+        random.setstate(state)

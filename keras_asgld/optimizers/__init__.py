@@ -1,0 +1,3 @@
+from keras_asgld.optimizers.asgld import ASGLD
+
+__all__ = ["ASGLD"]

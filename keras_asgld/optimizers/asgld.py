@@ -1,0 +1,140 @@
+"""ASGLD, one class; reads like the files of `keras.optimizers`."""
+
+import keras
+
+from keras_asgld import rules
+from keras_asgld.optimizers.base import LangevinOptimizer
+from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
+
+
+@keras.saving.register_keras_serializable(package="keras_asgld")
+class ASGLD(LangevinOptimizer):
+    """Adaptively preconditioned stochastic gradient Langevin dynamics.
+
+    SGD whose every step is joined by Gaussian noise that looks like the gradient
+    itself: for each weight the optimizer keeps a running mean and variance of the
+    gradient and draws the noise from N(mean, variance). The mean acts as momentum,
+    the variance makes the noise large where minibatches disagree and small where
+    they agree. Use it where you would use SGD with momentum.
+
+    The update rule, element-wise, with `z` a standard normal draw:
+
+    ```
+    mu       = momentum * mu + (1 - momentum) * gradient
+    C        = momentum * C + (1 - momentum) * (gradient - mu) * (gradient - old_mu)
+    xi       = mu + sqrt(C) * z
+    variable = variable - learning_rate * (gradient + noise * xi)
+    ```
+
+    That is Algorithm 1 of the paper, whose symbols are: step size η
+    (`learning_rate`), ρ (`momentum`), ψ (`noise`), µ, C and ξ. `mu` and `C` start at
+    zero and are not bias-corrected.
+
+    Setting the three numbers:
+
+    - The effective step is `learning_rate * (1 + noise)`, for `noise` weighs the
+      momentum term too. When you change `noise`, change `learning_rate` against it.
+      Compare with SGD of that learning rate, or with Keras's momentum SGD of
+      `learning_rate * (1 + noise) * (1 - momentum)`.
+    - `noise=0` is SGD. With `noise` of one to ten the method is itself; at 0.01, which
+      the paper's published code recommends, it can hardly be told from SGD.
+    - The injected noise, of standard deviation `learning_rate * noise * sqrt(C)` a
+      step, vanishes as the learning rate falls: a decaying schedule anneals it.
+
+    ASGLD is an optimizer and no posterior sampler. Its noise scales with the learning
+    rate, not with its square root, so there is no temperature at which its
+    iterates sample a fixed distribution.
+
+    Args:
+        learning_rate: η. A non-negative float, a
+            `keras.optimizers.schedules.LearningRateSchedule` instance, or a callable
+            that takes no arguments and returns the value to use. Defaults to `0.1`.
+        momentum: ρ. A float in [0, 1): the decay of the gradient's running mean and
+            variance. Defaults to `0.9`.
+        noise: ψ, the noise scale. A non-negative float, a `LearningRateSchedule` or a
+            callable, like `learning_rate`. A float can be reassigned during training
+            (`optimizer.noise = 0.5`). Defaults to `1.0`.
+        seed: A non-negative integer. The noise is a pure function of the seed, the
+            variable, the update count and the element; the same on every backend and
+            device. With `None` (the default) a seed is drawn that obeys
+            `keras.utils.set_random_seed`. The noise in force is saved with the
+            optimizer's variables, so that a reloaded optimizer goes on with it.
+        {{keyword_args}}
+
+    Weight decay is decoupled: it moves the variable and stays out of `mu` and `C`.
+    `mu`, `C` and the arithmetic are float32 for half-precision variables, and of the
+    variable's own dtype otherwise. A sparse gradient (an embedding's) counts as the
+    dense one it stands for. A gradient that is not finite makes `mu`, `C` and the
+    variable not finite, as in Keras's own optimizers.
+
+    Raises:
+        ValueError: If an argument is out of its range or of another kind.
+
+    Example:
+
+    ```python
+    import keras
+    from keras_asgld import ASGLD
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(optimizer=ASGLD(learning_rate=0.05, seed=0), loss="mse")
+    history = model.fit(keras.ops.ones((32, 4)), keras.ops.ones((32, 1)), verbose=0)
+    ```
+
+    Reference:
+
+    - [Bhardwaj, 2019](https://arxiv.org/abs/1906.04324), Algorithm 1. The code
+      published with the paper computes something else: it never stores the mean.
+    """
+
+    slot_names = ("mu", "C")
+    noise = Hyperparameter()
+
+    def __init__(
+        self,
+        learning_rate=0.1,
+        momentum=0.9,
+        noise=1.0,
+        seed=None,
+        weight_decay=None,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        loss_scale_factor=None,
+        gradient_accumulation_steps=None,
+        name=None,
+        **kwargs,
+    ):
+        check_scalar("momentum", momentum, below=1)
+        check_scalar("noise", noise, schedules=True)
+        super().__init__(
+            learning_rate=learning_rate,
+            seed=seed,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+            **kwargs,
+        )
+        self.momentum = float(momentum)
+        self.noise = noise
+
+    def update_step(self, gradient, variable, learning_rate):
+        """One iteration of Algorithm 1 for one variable."""
+        self.noisy_update(
+            rules.asgld, gradient, variable, learning_rate, self.momentum, self.noise
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        config["momentum"] = self.momentum
+        return config

@@ -1,0 +1,239 @@
+"""What every Langevin optimizer shares: seed, noise, exclusion, slots, compilation."""
+
+import contextlib
+import inspect
+import numbers
+import random
+import re
+
+import keras
+from keras import ops
+
+from keras_asgld import noise
+from keras_asgld.optimizers.compiled import compiled
+from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
+
+KEYWORD_ARGS = """weight_decay: A float or `None`. Decoupled weight decay, done before
+            the step: `variable -= learning_rate * weight_decay * variable`.
+        clipnorm: A float or `None`. Clips the norm of each variable's gradient.
+        clipvalue: A float or `None`. Clips each element of the gradients.
+        global_clipnorm: A float or `None`. Clips the norm of all gradients together.
+            At most one of the three clippings may be set.
+        use_ema: A boolean. Whether to keep an exponential moving average of the
+            weights and to end `fit` with it. Defaults to `False`.
+        ema_momentum: A float in [0, 1]. The decay of that average. Defaults to `0.99`.
+        ema_overwrite_frequency: An integer >= 1 or `None`. The weights are overwritten
+            with their average every so many updates.
+        loss_scale_factor: A float or `None`. The loss is multiplied and the gradients
+            are divided by it. For a factor that adapts, wrap the optimizer in
+            `keras.optimizers.LossScaleOptimizer`.
+        gradient_accumulation_steps: An integer >= 2 or `None`. Makes one update from
+            the mean gradient of so many steps. Schedules count steps, the noise counts
+            updates.
+        name: A string, the optimizer's name."""
+
+
+class LangevinOptimizer(keras.optimizers.Optimizer):
+    """Base class of optimizers that add Gaussian noise to their steps.
+
+    A subclass names its slots in `slot_names` and, in `update_step`, hands its rule
+    to `noisy_update`.
+    """
+
+    slot_names = ()
+
+    def __init_subclass__(cls, **kwargs):
+        super().__init_subclass__(**kwargs)
+        if cls.__doc__:
+            cls.__doc__ = cls.__doc__.replace("{{keyword_args}}", KEYWORD_ARGS)
+
+    def __init__(self, learning_rate, seed=None, **kwargs):
+        check_scalar("learning_rate", learning_rate, schedules=True)
+        if not callable(learning_rate):
+            learning_rate = float(learning_rate)
+        check_seed(seed)
+        super().__init__(learning_rate=learning_rate, **kwargs)
+        # The argument goes into the configuration; the seed in force is state. So
+        # a reloaded optimizer goes on with its noise, and a fresh one made from a
+        # configuration without a seed does not repeat it.
+        self.seed = seed
+        self._seed_in_force = random.getrandbits(63) if seed is None else int(seed)
+        self._excluded_from_noise = (), ()
+
+    def build(self, variables):
+        if self.built:
+            return
+        super().build(variables)
+        stream = _position_in_multi_optimizer(self)
+        words = noise.noise_words(self._seed_in_force, len(variables), stream)
+        self._noise_words = self.add_variable(
+            shape=words.shape,
+            initializer=lambda shape, dtype: ops.convert_to_tensor(words, dtype),
+            dtype="int32",
+            aggregation="only_first_replica",
+            name="noise_words",
+        )
+        self._is_noisy = [self._uses_noise(variable) for variable in variables]
+        self._slots = [
+            None
+            if self._overwrite_variable_with_gradient(variable)
+            else [self._add_slot(variable, name) for name in self.slot_names]
+            for variable in variables
+        ]
+
+    def noisy_update(self, rule, gradient, variable, *hyperparameters):
+        """Moves `variable` and its slots by one step of `rule`.
+
+        `rule(gradient, variable, *slots, z, *hyperparameters)` returns the new
+        variable and the new slots; z is standard normal noise, or zero for a
+        variable that is excluded from noise.
+        """
+        index = self._get_variable_index(variable)
+        slots = self._slots[index]
+        dtype = _slot_dtype(variable.dtype)
+        update = compiled(
+            _update, rule, tuple(variable.shape), dtype, self._is_noisy[index]
+        )
+        new_values = update(
+            ops.convert_to_tensor(gradient, sparse=False),
+            ops.convert_to_tensor(variable),
+            [ops.convert_to_tensor(slot) for slot in slots],
+            ops.convert_to_tensor(self._noise_words),
+            ops.convert_to_tensor(index, "int32"),
+            ops.cast(self.iterations, "int32"),
+            [ops.cast(value, dtype) for value in hyperparameters],
+        )
+        for target, value in zip([variable, *slots], new_values, strict=True):
+            self.assign(target, value)
+
+    def exclude_from_noise(self, var_list=None, var_names=None):
+        """Excludes variables from the random part of the update.
+
+        An excluded variable follows the same rule with z = 0: it keeps its running
+        averages and its effective learning rate, and is moved deterministically.
+        Must be called before the optimizer is built.
+
+        Args:
+            var_list: A list of variables to exclude.
+            var_names: A list of strings. A variable is excluded if any of them
+                (as a regular expression) occurs in its path, which holds the names of
+                its layers and ends with its own: `["backbone", "bias"]`.
+
+        Raises:
+            ValueError: If the optimizer is already built.
+        """
+        if self.built:
+            raise ValueError(
+                "`exclude_from_noise()` can only be called before the optimizer is "
+                f"built. Received: an optimizer that is built, name={self.name!r}"
+            )
+        keys = [self._var_key(variable) for variable in var_list or ()]
+        self._excluded_from_noise = keys, list(var_names or ())
+
+    def get_config(self):
+        config = super().get_config()
+        config["seed"] = self.seed
+        for name, hyperparameter in _hyperparameters(type(self)):
+            config[name] = hyperparameter.config(self)
+        return config
+
+    @classmethod
+    def from_config(cls, config, custom_objects=None):
+        config = dict(config)
+        for name, _ in _hyperparameters(cls):
+            if isinstance(config.get(name), dict):
+                config[name] = keras.saving.deserialize_keras_object(
+                    config[name], custom_objects=custom_objects
+                )
+        return super().from_config(config, custom_objects=custom_objects)
+
+    def _uses_noise(self, variable):
+        keys, patterns = self._excluded_from_noise
+        excluded = self._var_key(variable) in keys or any(
+            re.search(pattern, _path(variable)) for pattern in patterns
+        )
+        return not excluded
+
+    def _add_slot(self, variable, name):
+        value = variable.value if isinstance(variable, keras.Variable) else variable
+        colocated = contextlib.nullcontext()
+        if keras.backend.backend() == "tensorflow":
+            extended = self._distribution_strategy.extended
+            colocated = extended.colocate_vars_with(value)
+        with colocated:
+            return self.add_variable(
+                shape=variable.shape,
+                dtype=_slot_dtype(variable.dtype),
+                layout=getattr(variable, "_layout", None),
+                # TensorFlow refuses other characters, which names of variables
+                # that come from a SavedModel have.
+                name=re.sub(r"[^A-Za-z0-9_.\\-]", "_", _path(variable)) + f"_{name}",
+            )
+
+
+def _update(
+    rule,
+    shape,
+    dtype,
+    noisy,
+    gradient,
+    variable,
+    slots,
+    words,
+    index,
+    update,
+    hyperparameters,
+):
+    """The pure function that is compiled: new values of the variable and slots."""
+    z = ops.zeros(shape, dtype)
+    if noisy:
+        z = ops.cast(noise.normal(words[index], update, shape), dtype)
+    variable_dtype = variable.dtype
+    new_variable, *new_slots = rule(
+        ops.cast(gradient, dtype),
+        ops.cast(variable, dtype),
+        *slots,
+        z,
+        *hyperparameters,
+    )
+    return [ops.cast(new_variable, variable_dtype), *new_slots]
+
+
+def check_seed(seed):
+    if seed is None:
+        return
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(
+            "`seed` must be a non-negative integer or None. "
+            f"Received: seed={seed!r} (of type {type(seed).__name__})"
+        )
+
+
+def _path(variable):
+    # A raw `tf.Variable` has no path; its name is one.
+    return getattr(variable, "path", variable.name)
+
+
+def _hyperparameters(cls):
+    return inspect.getmembers(cls, lambda member: isinstance(member, Hyperparameter))
+
+
+def _slot_dtype(dtype):
+    dtype = keras.backend.standardize_dtype(dtype)
+    return dtype if dtype == "float64" else "float32"
+
+
+def _position_in_multi_optimizer(optimizer):
+    """Which member of a `keras.optimizers.MultiOptimizer` is being built, or 0.
+
+    Members that were given one seed must not share noise, and both number their
+    variables from zero. Keras does not tell them that they are members, so this
+    looks for the caller.
+    """
+    frame = inspect.currentframe().f_back
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, getattr(keras.optimizers, "MultiOptimizer", ())):
+            return owner.optimizers.index(optimizer)
+        frame = frame.f_back
+    return 0

@@ -1,0 +1,82 @@
+"""Numbers of an update rule that may be fixed, scheduled or computed."""
+
+import math
+import numbers
+
+import keras
+
+
+class Hyperparameter:
+    """A class attribute of an optimizer that behaves as `learning_rate` does.
+
+    It is set to a float, a `keras.optimizers.schedules.LearningRateSchedule` or a
+    callable of no arguments; reading it gives the value in force. A float lives in
+    an optimizer variable, so that it is saved, and assigning another one takes
+    effect in a step that is already compiled.
+
+    Floats are finite and not negative; anything else raises `ValueError`.
+    """
+
+    def __set_name__(self, owner, name):
+        self.name = name
+        self.attribute = f"_{name}"
+
+    def __get__(self, optimizer, owner=None):
+        if optimizer is None:
+            return self
+        value = getattr(optimizer, self.attribute)
+        if isinstance(value, keras.optimizers.schedules.LearningRateSchedule):
+            return value(optimizer._iterations)
+        if isinstance(value, keras.Variable):
+            return value
+        return value()
+
+    def __set__(self, optimizer, value):
+        check_scalar(self.name, value, schedules=True)
+        current = getattr(optimizer, self.attribute, None)
+        if callable(value):
+            if isinstance(current, keras.Variable):
+                optimizer._untrack_variable(current)
+            setattr(optimizer, self.attribute, value)
+        elif isinstance(current, keras.Variable):
+            current.assign(value)
+        elif current is None:
+            variable = optimizer.add_variable(
+                shape=(),
+                initializer=keras.initializers.Constant(float(value)),
+                dtype=keras.config.floatx(),
+                aggregation="only_first_replica",
+                name=self.name,
+            )
+            setattr(optimizer, self.attribute, variable)
+        else:
+            raise TypeError(
+                f"`{self.name}` was created as a schedule or a callable and cannot "
+                f"become a float. Received: {self.name}={value}"
+            )
+
+    def config(self, optimizer):
+        """The value in the form that `get_config` stores."""
+        value = getattr(optimizer, self.attribute)
+        if isinstance(value, keras.Variable):
+            return float(keras.ops.convert_to_numpy(value))
+        return keras.saving.serialize_keras_object(value)
+
+
+def check_scalar(name, value, schedules=False, below=math.inf):
+    """Raises `ValueError` unless 0 <= value < below (or a schedule, if allowed)."""
+    if schedules and callable(value):
+        return
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        kinds = "a float"
+        if schedules:
+            kinds += ", a `LearningRateSchedule` or a callable of no arguments"
+        raise ValueError(
+            f"`{name}` must be {kinds}. Received: {name}={value!r} "
+            f"(of type {type(value).__name__})"
+        )
+    if not 0 <= value < below:
+        constraint = "finite and not negative"
+        if below < math.inf:
+            constraint = f"in the range [0, {below})"
+        raise ValueError(f"`{name}` must be {constraint}. Received: {name}={value}")

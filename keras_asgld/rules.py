@@ -1,0 +1,24 @@
+"""The update equations of the papers: tensors in, tensors out.
+
+Each rule takes the gradient, the variable, its slots and a standard normal draw
+`z`, all of one floating-point dtype and shape, and scalars; it returns the new
+variable and the new slots. Nothing is stored and nothing is drawn here.
+"""
+
+from keras import ops
+
+
+def asgld(gradient, variable, mu, C, z, learning_rate, momentum, noise):
+    """Algorithm 1 of arXiv 1906.04324, one iteration.
+
+    The paper's (1 - rho) (g - mu_t) (g - mu_{t-1}) is written with
+    g - mu_t = rho (g - mu_{t-1}). So C cannot go negative in any floating-point
+    format, and every line needs only what the lines before it have made: a
+    compiler then works in place and keeps no copy of the old mu.
+    """
+    mu = mu + (1 - momentum) * (gradient - mu)
+    gain = ops.where(momentum > 0, (1 - momentum) / momentum, 0.0)
+    C = momentum * C + gain * ops.square(gradient - mu)
+    xi = mu + ops.sqrt(C) * z
+    variable = variable - learning_rate * (gradient + noise * xi)
+    return variable, mu, C

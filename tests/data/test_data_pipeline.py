@@ -1,0 +1,146 @@
+import dataclasses
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from keras_asgld.data.pipeline import Data
+from keras_asgld.data.preprocessing import Preprocessing
+from keras_asgld.data.source import Examples
+
+
+def make(seed=0, count=50, batch_size=16):
+    """A data set whose labels number its examples."""
+    pictures = np.random.RandomState(1).randint(1, 256, (count, 8, 8, 3))
+    examples = Examples(pictures.astype(np.uint8), np.arange(count, dtype=np.int32))
+    return Data(
+        name="numbered",
+        num_classes=count,
+        batch_size=batch_size,
+        seed=seed,
+        preprocessing=Preprocessing(255.0, (0.5,) * 3, (0.25,) * 3, 8, 2, True),
+        train_examples=examples,
+        validation_examples=examples.take(slice(0, 0)),
+        test_examples=examples.take(slice(0, 21)),
+    )
+
+
+def batches(pipeline, count=None):
+    return list(itertools.islice(pipeline.as_numpy_iterator(), count))
+
+
+def assert_equal(one, other):
+    for (x, y), (u, v) in zip(one, other, strict=True):
+        np.testing.assert_array_equal(x, u)
+        np.testing.assert_array_equal(y, v)
+
+
+def order(data, epoch):
+    steps = data.steps_per_epoch
+    return np.concatenate([y for _, y in batches(data.train(epoch), steps)])
+
+
+def test_resumed_training_sees_the_batches_of_an_uninterrupted_run():
+    data = make()
+    whole = batches(data.train(), 4 * data.steps_per_epoch)
+    for epoch in (1, 3):
+        resumed = whole[epoch * data.steps_per_epoch :]
+        assert_equal(batches(data.train(epoch), len(resumed)), resumed)
+
+
+def test_same_seed_gives_the_same_batches_and_another_seed_others():
+    assert_equal(batches(make(7).train(), 8), batches(make(7).train(), 8))
+    again = dataclasses.replace(make(8), seed=7)
+    assert_equal(batches(make(7).train(), 8), batches(again.train(), 8))
+    assert not np.array_equal(order(make(7), 0), order(make(8), 0))
+
+
+def test_epochs_differ_in_order_and_in_augmentation():
+    data = make()
+    assert not np.array_equal(order(data, 0), order(data, 1))
+    first, second = (
+        {
+            y: x
+            for xs, ys in batches(data.train(e), 4)
+            for x, y in zip(xs, ys, strict=True)
+        }
+        for e in (0, 1)
+    )
+    same = sum(np.array_equal(first[y], second[y]) for y in first)
+    assert same < 10  # by chance one in 50
+
+
+def test_every_example_comes_once_an_epoch():
+    data = make()
+    for epoch in (0, 5):
+        np.testing.assert_array_equal(np.sort(order(data, epoch)), np.arange(50))
+
+
+def test_last_batch_of_an_epoch_holds_the_rest():
+    data = make()
+    assert data.steps_per_epoch == 4
+    sizes = [len(y) for _, y in batches(data.train(), 8)]
+    assert sizes == [16, 16, 16, 2] * 2
+
+
+def test_batch_size_changes_neither_order_nor_augmentation():
+    def epoch(batch_size):
+        data = make(batch_size=batch_size)
+        parts = batches(data.train(2), data.steps_per_epoch)
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
+
+    assert_equal([epoch(16)], [epoch(50)])
+
+
+def test_test_pictures_come_in_order_and_untouched():
+    data = make()
+    x, y = (np.concatenate(part) for part in zip(*batches(data.test()), strict=True))
+    np.testing.assert_array_equal(y, np.arange(21))
+    expected = (data.test_examples.pictures / 255.0 - 0.5) / 0.25
+    np.testing.assert_allclose(x, expected, atol=1e-6)
+    assert_equal(batches(data.test()), batches(data.test()))
+
+
+def test_validation_is_none_without_examples():
+    data = make()
+    assert data.validation() is None
+    some = dataclasses.replace(data, validation_examples=data.test_examples)
+    assert_equal(batches(some.validation()), batches(some.test()))
+
+
+@pytest.mark.parametrize("epoch", [-1, 1.0, True])
+def test_initial_epoch_is_checked(epoch):
+    with pytest.raises(ValueError, match=r"`initial_epoch` .* Received: initial_epoch"):
+        make().train(epoch)
+
+
+def test_fit_resumed_at_an_epoch_ends_where_an_uninterrupted_fit_ends():
+    data = make()
+
+    def fit(weights, first, last):
+        model = keras.Sequential(
+            [keras.Input(data.input_shape), keras.layers.Flatten()]
+            + [keras.layers.Dense(data.num_classes)]
+        )
+        if weights is None:
+            weights = [np.zeros(w.shape, np.float32) for w in model.get_weights()]
+        model.set_weights(weights)
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.SGD(0.1), loss)
+        model.fit(
+            data.train(first),
+            initial_epoch=first,
+            epochs=last,
+            steps_per_epoch=data.steps_per_epoch,
+            shuffle=False,
+            verbose=0,
+        )
+        return model.get_weights()
+
+    whole = fit(None, 0, 3)
+    resumed = fit(fit(None, 0, 2), 2, 3)
+    other = fit(fit(None, 0, 2), 0, 1)
+    for one, two in zip(whole, resumed, strict=True):
+        np.testing.assert_allclose(one, two, rtol=0, atol=1e-6)
+    assert np.abs(whole[0] - other[0]).max() > 1e-3

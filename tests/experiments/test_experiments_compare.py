@@ -1,0 +1,119 @@
+"""The main job as a user runs it."""
+
+import json
+import time
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from keras_asgld.experiments import records
+from keras_asgld.experiments.command import main
+
+COMPARE = (
+    "compare",
+    "--optimizers=asgld,adam",
+    "--seeds=2",
+    "--epochs=2",
+    "--train_size=192",
+    "--out_dir=out",
+)
+RUNS = ["asgld-seed0", "adam-seed0", "asgld-seed1", "adam-seed1"]
+
+
+def test_compare_end_to_end(command, tmp_path):
+    process = command(*COMPARE)
+    output, errors = process.communicate(timeout=150)
+    assert process.returncode == 0, errors
+    assert "Traceback" not in errors and "left)" in errors
+    out = tmp_path / "out"
+    runs = {name: records.read(out / "runs" / name) for name in RUNS}
+    assert all(len(run["epochs"]) == 2 for run in runs.values())
+    assert {run["status"] for run in runs.values()} == {"finished"}
+    assert {path.name for path in out.iterdir()} == {
+        "runs",
+        "summary.json",
+        "table.md",
+        "curves.png",
+    }
+    # No checkpoint is left.
+    assert {p.name for p in out.glob("runs/*/*")} == {"record.json"}
+
+    starts = [runs[name]["initial_weights_sha256"] for name in RUNS]
+    assert starts[0] == starts[1] != starts[2] == starts[3]
+
+    rows = json.loads((out / "summary.json").read_text())["rows"]
+    assert [row["optimizer"] for row in rows] == ["asgld", "adam"]
+    for row in rows:
+        for name in ("test_accuracy", "test_loss", "train_accuracy"):
+            values = [
+                np.mean([epoch[name] for epoch in run["epochs"]])
+                for run in runs.values()
+                if run["settings"]["optimizer"] == row["optimizer"]
+            ]
+            np.testing.assert_allclose(row[name]["mean"], np.mean(values))
+            np.testing.assert_allclose(row[name]["std"], np.std(values, ddof=1))
+        cell = (
+            f"{100 * row['test_accuracy']['mean']:.2f} ± "
+            f"{100 * row['test_accuracy']['std']:.2f} %"
+        )
+        assert cell in output and cell in (out / "table.md").read_text()
+
+    picture = matplotlib.image.imread(out / "curves.png")
+    assert picture.shape[1] == 1600 and picture[..., :3].std() > 0.05
+
+    versions = runs["adam-seed0"]["versions"]
+    assert {"keras_asgld", "keras", "numpy", "python", "backend"} <= set(versions)
+    assert runs["adam-seed0"]["machine"]["cores"] >= 1
+
+
+@pytest.fixture
+def small(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return ["compare", "--epochs=1", "--train_size=64", "--out_dir=out", "--seeds=1"]
+
+
+def test_an_interrupted_comparison_goes_on_with_what_is_missing(
+    small, tmp_path, capsys
+):
+    assert main([*small, "--optimizers=sgd"]) == 0
+    written = (tmp_path / "out/runs/sgd-seed0/record.json").stat().st_mtime_ns
+    capsys.readouterr()
+    assert main([*small, "--optimizers=sgd,momentum"]) == 0
+    output, errors = capsys.readouterr()
+    assert "sgd seed 0: test accuracy" in errors and "not repeated" in errors
+    assert "momentum" in output
+    assert (tmp_path / "out/runs/sgd-seed0/record.json").stat().st_mtime_ns == written
+
+    assert main([*small, "--optimizers=adam,sgd", "--weight_decay=0"]) == 2
+    assert "weight_decay=0.0005, not 0.0" in capsys.readouterr().err
+    assert not (tmp_path / "out/runs/adam-seed0").exists()
+
+
+def test_a_diverged_run_is_reported_and_the_others_are_kept(small, capsys):
+    rates = "--learning_rate=sgd=1e30,momentum=0.1"
+    assert main([*small, "--optimizers=sgd,momentum", rates]) == 0
+    output, errors = capsys.readouterr()
+    assert "0, 1 failed" in output and "sgd seed 0: failed" in errors
+    assert main(["train", "--optimizer=sgd", "--learning_rate=1e30"]) == 1
+
+
+def test_without_matplotlib_records_and_table_are_still_written(
+    small, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    assert main([*small, "--optimizers=sgd"]) == 0
+    assert "keras-asgld[plots]" in capsys.readouterr().err
+    assert (tmp_path / "out/table.md").exists()
+    assert not (tmp_path / "out/curves.png").exists()
+
+
+def test_help_and_errors_come_at_once_and_alone(command):
+    begin = time.monotonic()
+    output, errors = command("compare", "--help").communicate()
+    assert time.monotonic() - begin < 2
+    assert "--optimizers" in output and errors == ""
+    process = command("compare", "--epochs=no")
+    output, errors = process.communicate()
+    assert (process.returncode, output) == (2, "")
+    assert errors.count("\n") == 1

@@ -1,0 +1,74 @@
+import keras
+import pytest
+
+from keras_asgld.experiments import recipes
+from keras_asgld.experiments.files import ExperimentError
+
+
+@pytest.mark.parametrize("name", recipes.OPTIMIZERS)
+def test_every_optimizer_lowers_a_convex_loss(make_settings, name):
+    optimizer = recipes.make(make_settings(name), steps_per_epoch=100)
+    variable = keras.Variable([2.0, -3.0])
+    optimizer.build([variable])
+    for _ in range(30):
+        optimizer.apply([variable.value + 0.0])
+    assert float(keras.ops.sum(keras.ops.square(variable))) < 13 - 0.1
+
+
+def test_the_rate_drops_with_the_first_step_after_the_epoch(make_settings):
+    optimizer = recipes.make(
+        make_settings("sgd", epochs=9, drop_epochs=[2, 5], drop_factor=0.1), 7
+    )
+    schedule = optimizer._learning_rate
+    steps = [0, 13, 14, 34, 35]
+    assert [round(float(schedule(step)), 6) for step in steps] == [
+        0.1,
+        0.1,
+        0.01,
+        0.01,
+        0.001,
+    ]
+
+
+def test_the_paper_drops_at_150_of_200(make_settings):
+    assert make_settings("sgd", epochs=200).drop_epochs == [150]
+
+
+def test_baselines_follow_the_protocol(make_settings):
+    adam = make_settings("adam", dataset="cifar10", model="resnet34")
+    dense = make_settings("adam", dataset="cifar10", model="densenet121")
+    assert adam.hyperparameters == {"learning_rate": 0.001, "momentum": 0.99}
+    assert dense.hyperparameters["momentum"] == 0.9
+    made = recipes.make(adam, 10)
+    assert (made.beta_1, made.beta_2, made.epsilon) == (0.99, 0.999, 1e-8)
+    adagrad = recipes.make(make_settings("adagrad", dataset="cifar10"), 10)
+    assert adagrad.initial_accumulator_value == 0
+    momentum = make_settings("momentum", dataset="cifar10").hyperparameters
+    assert momentum == {"learning_rate": 0.1, "momentum": 0.9}
+
+
+def test_overrides_reach_the_optimizer(make_settings):
+    chosen = make_settings("asgld", overrides={"noise": 0.5, "learning_rate": 0.02})
+    optimizer = recipes.make(chosen, 10)
+    assert optimizer.noise == 0.5
+    assert round(float(optimizer.learning_rate), 6) == 0.02
+    assert optimizer.seed == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epochs": 0},
+        {"batch_size": 0},
+        {"seed": -1},
+        {"weight_decay": -1.0},
+        {"weight_decay": float("nan")},
+        {"drop_factor": 0.0},
+        {"drop_epochs": [3, 3]},
+        {"overrides": {"learning_rate": -0.1}},
+    ],
+)
+def test_settings_out_of_range_are_refused_by_name(make_settings, change):
+    name = next(iter(change.get("overrides", change)))
+    with pytest.raises(ExperimentError, match=f"`{name}` must be .* Received: {name}="):
+        make_settings("asgld", **change)

@@ -1,0 +1,72 @@
+import keras
+import numpy as np
+import pytest
+
+from keras_asgld import ASGLD
+
+# Each optimizer of the package: how the contract tests make one, and the numbers
+# that its reference rule needs.
+FAMILY = {
+    "ASGLD": (ASGLD, {"learning_rate": 0.05, "momentum": 0.8, "noise": 1.5}),
+}
+
+
+class Member:
+    """One optimizer class under the contract tests."""
+
+    def __init__(self, name):
+        self.name = name
+        self.cls, self.numbers = FAMILY[name]
+
+    def __call__(self, **kwargs):
+        return self.cls(**{**self.numbers, "seed": 7, **kwargs})
+
+
+@pytest.fixture(params=FAMILY)
+def member(request):
+    return Member(request.param)
+
+
+@pytest.fixture
+def gradients():
+    """60 gradients of shape (4, 3), with a mean that drifts."""
+    rng = np.random.default_rng(0)
+    drift = np.linspace(-1, 1, 60)[:, None, None]
+    return (rng.normal(size=(60, 4, 3)) + drift).astype("float32")
+
+
+@pytest.fixture
+def start():
+    return np.random.default_rng(1).normal(size=(4, 3)).astype("float32")
+
+
+def as_numpy(variable):
+    return keras.ops.convert_to_numpy(variable)
+
+
+def run(optimizer, start, gradients, dtype="float32"):
+    """Applies the gradients to one variable; returns it and its value after each."""
+    variable = keras.Variable(start, dtype=dtype, name="weight")
+    values = []
+    for gradient in gradients:
+        gradient = keras.ops.convert_to_tensor(gradient, dtype)
+        optimizer.apply([gradient], [variable])
+        values.append(as_numpy(variable))
+    return variable, np.stack(values)
+
+
+def small_model(seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, activation="tanh", name="hidden"),
+            keras.layers.Dense(1, name="output"),
+        ]
+    )
+
+
+def regression_data(n=64):
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(n, 4)).astype("float32")
+    return x, (x @ [1.0, -2.0, 0.5, 0.0])[:, None].astype("float32")
