@@ -22,3 +22,25 @@ def asgld(gradient, variable, mu, C, z, learning_rate, momentum, noise):
     xi = mu + ops.sqrt(C) * z
     variable = variable - learning_rate * (gradient + noise * xi)
     return variable, mu, C
+
+
+def sgld(gradient, variable, z, learning_rate, temperature):
+    """Welling & Teh 2011, equation 4, for a loss in place of a log-posterior."""
+    variable = variable - learning_rate * gradient
+    return (variable + ops.sqrt(2 * learning_rate * temperature) * z,)
+
+
+def psgld(gradient, variable, velocity, z, learning_rate, temperature, rho, epsilon):
+    """Algorithm 1 of arXiv 1512.07666 without Γ, one iteration."""
+    velocity = rho * velocity + (1 - rho) * ops.square(gradient)
+    G = 1 / (epsilon + ops.sqrt(velocity))
+    variable = variable - learning_rate * G * gradient
+    variable = variable + ops.sqrt(2 * learning_rate * temperature * G) * z
+    return variable, velocity
+
+
+def sghmc(gradient, variable, momentum, z, learning_rate, decay, temperature):
+    """Equation 15 of arXiv 1402.4102 without noise estimate; decay = 1 - alpha."""
+    scale = ops.sqrt(2 * (1 - decay) * learning_rate * temperature)
+    momentum = decay * momentum - learning_rate * gradient + scale * z
+    return variable + momentum, momentum

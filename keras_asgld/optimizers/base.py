@@ -147,6 +147,13 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
                 )
         return super().from_config(config, custom_objects=custom_objects)
 
+    def _apply_weight_decay(self, variables):
+        # PyTorch's fused operation refuses an empty list, which is what is left
+        # where every variable is excluded.
+        decayed = [v for v in variables if self._use_weight_decay(v)]
+        if decayed:
+            super()._apply_weight_decay(decayed)
+
     def _uses_noise(self, variable):
         keys, patterns = self._excluded_from_noise
         excluded = self._var_key(variable) in keys or any(

@@ -188,20 +188,21 @@ def test_killed_and_started_again_equals_uninterrupted(
 def test_twenty_kills_at_random_moments_change_nothing(
     command, without_timings, tmp_path
 ):
-    long_run = ("train", "--epochs=120", "--train_size=192", "--out_dir=run")
-    begin = time.monotonic()
+    long_run = ("train", "--epochs=300", "--train_size=128", "--out_dir=run")
     finish(command(*long_run[:-1], "--out_dir=whole"))
-    duration = time.monotonic() - begin
     moments = random.Random(0)
-    kills = 0
-    while kills < 20:
+    for kill in range(20):
         process = command(*long_run)
-        time.sleep(moments.uniform(0.0, 0.5 * duration))
-        if process.poll() is not None:
-            break
+        if kill % 4 == 0:  # while it starts
+            time.sleep(moments.uniform(0.0, 5.0))
+        else:  # in or between epochs, or while it writes
+            found = records.read(tmp_path / "run")
+            epochs = len(found["epochs"]) if found else 0
+            wait_for_epochs(tmp_path / "run", epochs + 1, process)
+            time.sleep(moments.uniform(0.0, 0.4))
+        assert process.poll() is None
         process.kill()
         process.communicate()
-        kills += 1
     finish(command(*long_run))
     whole, resumed = (records.read(tmp_path / name) for name in ("whole", "run"))
     assert without_timings(resumed) == without_timings(whole)

@@ -2,12 +2,18 @@ import keras
 import numpy as np
 import pytest
 
-from keras_asgld import ASGLD
+from keras_asgld import ASGLD, PSGLD, SGHMC, SGLD
 
 # Each optimizer of the package: how the contract tests make one, and the numbers
 # that its reference rule needs.
 FAMILY = {
     "ASGLD": (ASGLD, {"learning_rate": 0.05, "momentum": 0.8, "noise": 1.5}),
+    "SGLD": (SGLD, {"learning_rate": 0.05, "temperature": 0.02}),
+    "PSGLD": (
+        PSGLD,
+        {"learning_rate": 0.05, "temperature": 0.02, "rho": 0.9, "epsilon": 0.01},
+    ),
+    "SGHMC": (SGHMC, {"learning_rate": 0.05, "momentum": 0.8, "temperature": 0.02}),
 }
 
 

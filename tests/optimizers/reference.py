@@ -14,7 +14,33 @@ def asgld(theta, slots, g, z, learning_rate, momentum, noise):
     return theta - learning_rate * (g + noise * xi), [mu, C]
 
 
-RULES = {"ASGLD": (asgld, 2)}
+def sgld(theta, slots, g, z, learning_rate, temperature):
+    noise_variance = 2 * learning_rate * temperature
+    return theta - learning_rate * g + np.sqrt(noise_variance) * z, []
+
+
+def psgld(theta, slots, g, z, learning_rate, temperature, rho, epsilon):
+    (V,) = slots
+    V = rho * V + (1 - rho) * g * g
+    G = 1 / (epsilon + np.sqrt(V))
+    noise_variance = 2 * learning_rate * temperature * G
+    return theta - learning_rate * G * g + np.sqrt(noise_variance) * z, [V]
+
+
+def sghmc(theta, slots, g, z, learning_rate, momentum, temperature):
+    (v,) = slots
+    alpha = 1 - momentum
+    noise_variance = 2 * alpha * learning_rate * temperature
+    v = v - learning_rate * g - alpha * v + np.sqrt(noise_variance) * z
+    return theta + v, [v]
+
+
+RULES = {
+    "ASGLD": (asgld, 2),
+    "SGLD": (sgld, 0),
+    "PSGLD": (psgld, 1),
+    "SGHMC": (sghmc, 1),
+}
 
 
 def draw(optimizer, index, update, shape):

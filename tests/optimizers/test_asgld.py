@@ -201,7 +201,9 @@ def test_noise_schedule_survives_the_configuration():
     ],
 )
 def test_wrong_numbers_are_named(argument, value):
-    with pytest.raises(ValueError, match=f"`{argument}` must be .*Received: {argument}"):
+    with pytest.raises(
+        ValueError, match=f"`{argument}` must be .*Received: {argument}"
+    ):
         ASGLD(**{argument: value})
     optimizer = ASGLD()
     if argument == "noise":

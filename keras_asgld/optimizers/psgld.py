@@ -1,0 +1,152 @@
+"""PSGLD, one class; reads like the files of `keras.optimizers`."""
+
+import keras
+
+from keras_asgld import rules
+from keras_asgld.optimizers.hyperparameter import check_scalar
+from keras_asgld.optimizers.sampler import LangevinSampler
+
+
+@keras.saving.register_keras_serializable(package="keras_asgld")
+class PSGLD(LangevinSampler):
+    """Preconditioned SGLD: Langevin dynamics with RMSprop's step sizes.
+
+    Each weight's step and noise are scaled by the running size of its gradient, so
+    that weights with small and with large gradients move equally fast. Use it to
+    sample where SGLD's one learning rate is too large for some weights and too small
+    for others.
+
+    The update rule, element-wise, with `z` a standard normal draw:
+
+    ```
+    velocity = rho * velocity + (1 - rho) * gradient**2
+    G        = 1 / (epsilon + sqrt(velocity))
+    step     = learning_rate * G * gradient
+    variable = variable - step + sqrt(2 * learning_rate * temperature * G) * z
+    ```
+
+    That is Algorithm 1 of the paper, whose symbols are α (`rho`), λ (`epsilon`), V
+    (`velocity`, which starts at zero) and ε, its step in units of the log-posterior
+    of all N examples: `learning_rate = N * ε / 2` with `temperature = 1 / N`.
+
+    With `temperature=0` it is `keras.optimizers.RMSprop(learning_rate, rho)` but for
+    epsilon, which stands outside the square root here and inside it there,
+    `1 / sqrt(velocity + epsilon)`. With both epsilons negligible they agree to
+    rounding.
+
+    The term Γ, the derivative of G by the weights, is left out, as in the paper's
+    experiments: it takes second derivatives of the loss, and vanishes as `rho`
+    approaches one. What that costs on a quadratic of curvature a, with gradient noise
+    of variance s²: let h = η G a be the part of its way that a weight moves in a
+    step. The variance T / a comes out too large by a share of about
+    `r * (1 - rho) / (1 - rho + 2 * h)`, r = a T / (a T + s²) being the part of V that
+    follows the weight. So keep `1 - rho` well below h or let minibatch noise rule. At
+    worst, `rho=0` without minibatch noise, the weights sample exp(-loss / T) / G.
+
+    While a gradient is zero, as of a dead unit or an embedding's row that no batch
+    holds, G grows to 1 / epsilon and so do its weights' random steps: raise `epsilon`
+    or `exclude_from_noise` such variables.
+
+    Args:
+        learning_rate: η. A non-negative float, a
+            `keras.optimizers.schedules.LearningRateSchedule` instance, or a callable
+            that takes no arguments and returns the value to use.
+        temperature: T. A non-negative float, a `LearningRateSchedule` or a callable,
+            like `learning_rate`. A float can be reassigned during training
+            (`optimizer.temperature = 0.0`). There is no default, for none is right
+            without the number of examples; see below.
+        rho: α. A float in [0, 1): the decay of the running squared gradient. Defaults
+            to `0.99`, the paper's.
+        epsilon: λ. A non-negative float that bounds G, in the units of a gradient.
+            Defaults to `1e-5`, the paper's. With 0, a weight whose gradients have all
+            been zero becomes NaN.
+        seed: A non-negative integer. The noise is a pure function of the seed, the
+            variable, the update count and the element; the same on every backend and
+            device. With `None` (the default) a seed is drawn that obeys
+            `keras.utils.set_random_seed`. The noise in force is saved with the
+            optimizer's variables, so that a reloaded optimizer goes on with it.
+        {{keyword_args}}
+
+    {{temperature}}
+
+    `velocity` and the arithmetic are float32 for half-precision variables,
+    and of the variable's own dtype otherwise. A sparse gradient (an embedding's)
+    counts as the dense one it stands for.
+
+    Raises:
+        ValueError: If an argument is out of its range or of another kind.
+
+    Example:
+
+    ```python
+    import keras
+    from keras_asgld import PSGLD
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(optimizer=PSGLD(0.01, temperature=1 / 32), loss="mse")
+    history = model.fit(keras.ops.ones((32, 4)), keras.ops.ones((32, 1)), verbose=0)
+    ```
+
+    Reference:
+
+    - [Li et al., 2016](https://arxiv.org/abs/1512.07666), Algorithm 1.
+    """
+
+    slot_names = ("velocity",)
+
+    def __init__(
+        self,
+        learning_rate,
+        temperature,
+        rho=0.99,
+        epsilon=1e-5,
+        seed=None,
+        weight_decay=None,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        loss_scale_factor=None,
+        gradient_accumulation_steps=None,
+        name=None,
+        **kwargs,
+    ):
+        check_scalar("rho", rho, below=1)
+        check_scalar("epsilon", epsilon)
+        super().__init__(
+            learning_rate=learning_rate,
+            temperature=temperature,
+            seed=seed,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+            **kwargs,
+        )
+        self.rho = float(rho)
+        self.epsilon = float(epsilon)
+
+    def update_step(self, gradient, variable, learning_rate):
+        """One iteration of Algorithm 1 for one variable."""
+        self.noisy_update(
+            rules.psgld,
+            gradient,
+            variable,
+            learning_rate,
+            self.temperature,
+            self.rho,
+            self.epsilon,
+        )
+
+    def get_config(self):
+        config = super().get_config()
+        config.update({"rho": self.rho, "epsilon": self.epsilon})
+        return config

@@ -1,0 +1,121 @@
+"""SGLD, one class; reads like the files of `keras.optimizers`."""
+
+import keras
+
+from keras_asgld import rules
+from keras_asgld.optimizers.sampler import LangevinSampler
+
+
+@keras.saving.register_keras_serializable(package="keras_asgld")
+class SGLD(LangevinSampler):
+    """Stochastic gradient Langevin dynamics.
+
+    SGD with Gaussian noise of one size for all weights, so large that the iterates
+    sample a distribution about the minimum instead of settling in it. Use it to sample
+    the posterior of a network's weights; take `PSGLD` where their gradients differ
+    much in size, and `SGHMC` to move faster.
+
+    The update rule, element-wise, with `z` a standard normal draw:
+
+    ```
+    step     = learning_rate * gradient
+    variable = variable - step + sqrt(2 * learning_rate * temperature) * z
+    ```
+
+    Welling and Teh's ε is the step in units of the log-posterior of all N examples:
+    their equation 4, of drift ε / 2 and noise variance ε, is
+    `learning_rate = N * ε / 2` with `temperature = 1 / N`. Noise of a standard
+    deviation σ that does not depend on the learning rate is
+    `temperature = σ**2 / (2 * learning_rate)`.
+
+    With `temperature=0` it is `keras.optimizers.SGD` to the bit wherever both are
+    compiled by XLA. Elsewhere XLA may spare this optimizer the rounding of
+    `learning_rate * gradient`; where that product is exact, as for a learning rate
+    that is a power of two, they are equal there too.
+
+    A step that is not small widens the distribution, and so does minibatch noise. On
+    a quadratic of curvature a, with gradient noise of variance s², the variance of
+    the weights is exactly `(T + η * s**2 / 2) / (a * (1 - η * a / 2))`, in place of
+    T / a; successive iterates correlate by `1 - η * a`.
+
+    Args:
+        learning_rate: η. A non-negative float, a
+            `keras.optimizers.schedules.LearningRateSchedule` instance, or a callable
+            that takes no arguments and returns the value to use.
+        temperature: T. A non-negative float, a `LearningRateSchedule` or a callable,
+            like `learning_rate`. A float can be reassigned during training
+            (`optimizer.temperature = 0.0`). There is no default, for none is right
+            without the number of examples; see below.
+        seed: A non-negative integer. The noise is a pure function of the seed, the
+            variable, the update count and the element; the same on every backend and
+            device. With `None` (the default) a seed is drawn that obeys
+            `keras.utils.set_random_seed`. The noise in force is saved with the
+            optimizer's variables, so that a reloaded optimizer goes on with it.
+        {{keyword_args}}
+
+    {{temperature}}
+
+    Noise and the arithmetic are float32 for half-precision variables,
+    and of the variable's own dtype otherwise. A sparse gradient (an embedding's)
+    counts as the dense one it stands for, and noise moves its
+    untouched rows too.
+
+    Raises:
+        ValueError: If an argument is out of its range or of another kind.
+
+    Example:
+
+    ```python
+    import keras
+    from keras_asgld import SGLD
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(optimizer=SGLD(0.05, temperature=1 / 32), loss="mse")
+    history = model.fit(keras.ops.ones((32, 4)), keras.ops.ones((32, 1)), verbose=0)
+    ```
+
+    Reference:
+
+    - [Welling & Teh, 2011](https://www.stats.ox.ac.uk/~teh/research/compstats/WelTeh2011a.pdf),
+      equation 4.
+    """
+
+    def __init__(
+        self,
+        learning_rate,
+        temperature,
+        seed=None,
+        weight_decay=None,
+        clipnorm=None,
+        clipvalue=None,
+        global_clipnorm=None,
+        use_ema=False,
+        ema_momentum=0.99,
+        ema_overwrite_frequency=None,
+        loss_scale_factor=None,
+        gradient_accumulation_steps=None,
+        name=None,
+        **kwargs,
+    ):
+        super().__init__(
+            learning_rate=learning_rate,
+            temperature=temperature,
+            seed=seed,
+            weight_decay=weight_decay,
+            clipnorm=clipnorm,
+            clipvalue=clipvalue,
+            global_clipnorm=global_clipnorm,
+            use_ema=use_ema,
+            ema_momentum=ema_momentum,
+            ema_overwrite_frequency=ema_overwrite_frequency,
+            loss_scale_factor=loss_scale_factor,
+            gradient_accumulation_steps=gradient_accumulation_steps,
+            name=name,
+            **kwargs,
+        )
+
+    def update_step(self, gradient, variable, learning_rate):
+        """One iteration of equation 4 for one variable."""
+        self.noisy_update(
+            rules.sgld, gradient, variable, learning_rate, self.temperature
+        )

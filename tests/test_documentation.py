@@ -1,0 +1,82 @@
+"""Examples run, and the commands in README are the ones that work."""
+
+import configparser
+import importlib
+import inspect
+import pathlib
+import pkgutil
+import re
+
+import pytest
+
+import keras_asgld
+
+ROOT = pathlib.Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+def examples(text):
+    return re.findall(r"```python\n(.*?)```", inspect.cleandoc(text), re.DOTALL)
+
+
+def documented():
+    """(name, example) of every docstring of the package that has one."""
+    for module in pkgutil.walk_packages(keras_asgld.__path__, "keras_asgld."):
+        if module.name.endswith("__main__"):
+            continue
+        loaded = importlib.import_module(module.name)
+        members = [(module.name, loaded)] + [
+            (f"{module.name}.{name}", member)
+            for name, member in vars(loaded).items()
+            if getattr(member, "__module__", None) == module.name
+        ]
+        for name, member in members:
+            for code in examples(getattr(member, "__doc__", None) or ""):
+                yield pytest.param(code, id=name)
+
+
+@pytest.mark.parametrize("code", list(documented()))
+def test_docstring_example_runs(code, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "<example>", "exec"), {})
+
+
+@pytest.mark.parametrize("code", examples(README))
+def test_readme_example_runs(code, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "<README>", "exec"), {})
+
+
+def test_optimizers_have_an_example_that_runs():
+    names = [parameter.id for parameter in documented()]
+    for name in keras_asgld.__all__:
+        module = inspect.getmodule(getattr(keras_asgld, name)).__name__
+        assert f"{module}.{name}" in names
+
+
+def test_links_and_pictures_of_readme_exist():
+    targets = re.findall(r"\]\(([^)#]+)\)", README)
+    local = [target for target in targets if not target.startswith("http")]
+    assert local
+    for target in local:
+        assert (ROOT / target).exists(), target
+
+
+def test_commands_of_readme_name_extras_that_exist():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    extras = set(config["options.extras_require"])
+    named = {
+        extra
+        for group in re.findall(r"\[([a-z,]+)\]'", README)
+        for extra in group.split(",")
+    }
+    assert named and named <= extras
+
+
+def test_ci_runs_the_test_command_of_readme():
+    assert (
+        "grep -m 1 '&& .venv/bin/pytest$' README.md"
+        in (ROOT / ".ci" / "run").read_text()
+    )
+    assert re.search(r"^python3 -m venv .*&& \.venv/bin/pytest$", README, re.MULTILINE)
