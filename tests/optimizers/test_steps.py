@@ -1,0 +1,142 @@
+"""However a step is run and wherever it is resumed, the noise is the same."""
+
+import keras
+import numpy as np
+import pytest
+from conftest import as_numpy, regression_data, small_model
+
+BACKEND = keras.backend.backend()
+
+
+def fitted(member, loop="fit", epochs=3, **kwargs):
+    model = small_model()
+    model.compile(optimizer=member(), loss="mse", **kwargs)
+    x, y = regression_data()
+    if loop == "fit":
+        model.fit(x, y, epochs=epochs, batch_size=16, shuffle=False, verbose=0)
+        return model
+    for _ in range(epochs):
+        for start in range(0, 64, 16):
+            model.train_on_batch(x[start : start + 16], y[start : start + 16])
+    return model
+
+
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"run_eagerly": True},
+        {"jit_compile": True},
+        {"steps_per_execution": 4},
+        {"loop": "train_on_batch"},
+    ],
+    ids=str,
+)
+def test_every_way_to_run_a_step_gives_the_same_noise(member, kwargs):
+    if BACKEND == "torch" and "jit_compile" in kwargs:
+        pytest.skip("Keras's PyTorch backend compiles by torch.compile, not XLA")
+    expected = fitted(member, jit_compile=False)
+    trained = fitted(member, **kwargs)
+    assert int(trained.optimizer.iterations) == 12
+    for a, b in zip(
+        trained.trainable_variables, expected.trainable_variables, strict=True
+    ):
+        # Another order of summation in the gradients; other noise would differ by
+        # the size of a step, which is above 1e-2.
+        np.testing.assert_allclose(as_numpy(a), as_numpy(b), atol=5e-5)
+
+
+def test_micro_batches_accumulate_to_the_step_of_the_whole_batch(member):
+    whole = fitted(member)
+    model = small_model()
+    optimizer = member(gradient_accumulation_steps=4)
+    model.compile(optimizer=optimizer, loss="mse")
+    x, y = regression_data()
+    model.fit(x, y, epochs=3, batch_size=4, shuffle=False, verbose=0)
+    for a, b in zip(model.trainable_variables, whole.trainable_variables, strict=True):
+        np.testing.assert_allclose(as_numpy(a), as_numpy(b), atol=5e-5)
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="counts TensorFlow's own traces")
+def test_a_step_is_traced_once_for_each_shape(member):
+    import tensorflow as tf
+
+    traces = 0
+    model = small_model()
+    optimizer = member()
+    optimizer.build(model.trainable_variables)
+    gradients = [tf.ones(v.shape) for v in model.trainable_variables]
+
+    @tf.function
+    def step():
+        nonlocal traces
+        traces += 1
+        optimizer.apply(gradients, model.trainable_variables)
+
+    for _ in range(4):
+        step()
+        optimizer.learning_rate = 0.5 * float(optimizer.learning_rate)
+    assert traces == 1
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="reads TensorFlow's graph")
+def test_the_update_is_compiled_where_the_step_is_a_plain_graph(member):
+    import tensorflow as tf
+
+    variable = keras.Variable(np.zeros((8, 8), "float32"))
+    optimizer = member()
+    optimizer.build([variable])
+    gradient = tf.ones((8, 8))
+    step = tf.function(lambda: optimizer.apply([gradient], [variable]))
+    graph = step.get_concrete_function().graph.as_graph_def()
+    compiled = [
+        function.signature.name
+        for function in graph.library.function
+        if function.attr["_XlaMustCompile"].b
+    ]
+    assert len(compiled) == 1
+    # The arithmetic is in there and not in the graph around it.
+    assert not {node.op for node in graph.node} & {"Sqrt", "BitwiseXor", "RightShift"}
+
+
+@pytest.mark.skipif(BACKEND != "tensorflow", reason="a form of TensorFlow")
+def test_tensorflow_checkpoint_goes_on_to_the_bit(member, tmp_path):
+    import tensorflow as tf
+
+    x, y = regression_data()
+    model = fitted(member)
+    path = tf.train.Checkpoint(model=model, optimizer=model.optimizer).save(
+        str(tmp_path / "checkpoint")
+    )
+    restored = small_model(seed=1)
+    restored.compile(optimizer=member(seed=99), loss="mse")
+    restored.optimizer.build(restored.trainable_variables)
+    checkpoint = tf.train.Checkpoint(model=restored, optimizer=restored.optimizer)
+    checkpoint.restore(path).assert_existing_objects_matched()
+    for each in (model, restored):
+        each.fit(x, y, epochs=2, shuffle=False, verbose=0)
+    for a, b in zip(model.variables, restored.variables, strict=True):
+        np.testing.assert_array_equal(as_numpy(a), as_numpy(b))
+
+
+def test_backup_and_restore_goes_on_to_the_bit(member, tmp_path):
+    class Interrupted(Exception):
+        pass
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise Interrupted
+
+    def train(*callbacks):
+        model = small_model()
+        model.compile(optimizer=member(), loss="mse")
+        x, y = regression_data()
+        model.fit(x, y, epochs=4, shuffle=False, verbose=0, callbacks=list(callbacks))
+        return model
+
+    backup = lambda: keras.callbacks.BackupAndRestore(tmp_path / "backup")  # noqa: E731
+    with pytest.raises(Interrupted):
+        train(backup(), Interrupt())
+    resumed, whole = train(backup()), train()
+    for a, b in zip(resumed.variables, whole.variables, strict=True):
+        np.testing.assert_array_equal(as_numpy(a), as_numpy(b))

@@ -1,0 +1,96 @@
+"""Several devices and several processes train as one does.
+
+Each test runs real processes on its own back end, whatever `KERAS_BACKEND` says, and
+skips where that back end is not installed.
+"""
+
+import importlib.util
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+SCRIPTS = pathlib.Path(__file__).parent / "devices"
+
+
+def start(script, *arguments, backend):
+    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("TF_CONFIG", None)
+    return subprocess.Popen(
+        [sys.executable, str(SCRIPTS / script), *map(str, arguments)],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(*processes):
+    for process in processes:
+        out, error = process.communicate(timeout=240)
+        assert process.returncode == 0, error[-3000:]
+    return out
+
+
+def free_ports(n):
+    sockets = [socket.socket() for _ in range(n)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def needs(module):
+    return pytest.mark.skipif(
+        importlib.util.find_spec(module) is None, reason=f"{module} is not installed"
+    )
+
+
+def assert_workers_equal(paths):
+    first, second = (np.load(path) for path in paths)
+    assert len(first.files) == 6
+    for name in first.files:
+        np.testing.assert_array_equal(first[name], second[name])
+        assert np.isfinite(first[name]).all()
+
+
+@needs("tensorflow")
+def test_mirrored_replicas_are_equal_to_the_bit_and_agree_with_one_device():
+    assert finish(start("mirrored.py", backend="tensorflow")) == "replicas agree\n"
+
+
+@needs("tensorflow")
+def test_workers_of_a_multi_worker_strategy_are_equal_to_the_bit(tmp_path):
+    ports = free_ports(2)
+    paths = [tmp_path / f"{index}.npz" for index in range(2)]
+    finish(
+        *[
+            start("multi_worker.py", index, *ports, path, backend="tensorflow")
+            for index, path in enumerate(paths)
+        ]
+    )
+    assert_workers_equal(paths)
+
+
+@needs("jax")
+def test_sharded_noise_is_that_of_one_device():
+    assert finish(start("jax_sharded.py", backend="jax")) == "shards agree\n"
+
+
+@needs("torch")
+def test_workers_of_distributed_data_parallel_are_equal_to_the_bit(tmp_path):
+    [port] = free_ports(1)
+    paths = [tmp_path / f"{rank}.npz" for rank in range(2)]
+    finish(
+        *[
+            start("torch_ddp.py", rank, port, path, backend="torch")
+            for rank, path in enumerate(paths)
+        ]
+    )
+    assert_workers_equal(paths)
