@@ -1,6 +1,22 @@
 """The Langevin optimizers of Keras 3."""
 
-from keras_asgld.optimizers import ASGLD, PSGLD, SGHMC, SGLD, CyclicTemperature
+import os
+import sys
 
 __all__ = ["ASGLD", "PSGLD", "SGHMC", "SGLD", "CyclicTemperature"]
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    if name in __all__:
+        from keras_asgld import optimizers
+
+        return getattr(optimizers, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+# Keras finds the classes of a saved model only once they are registered, so they are
+# loaded here and now; but not for the command, whose help and error messages need not
+# wait seconds for Keras and its back end.
+if os.path.basename(sys.argv[0]).removesuffix(".exe") not in ("-m", "keras-asgld"):
+    from keras_asgld.optimizers import ASGLD, PSGLD, SGHMC, SGLD, CyclicTemperature

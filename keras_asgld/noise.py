@@ -64,7 +64,12 @@ def noise_key(words, update):
 
 
 def random_bits(key, shape):
-    """32 uniform random bits per element of `shape`, as int32."""
+    """32 uniform random bits per element of `shape`, as int32.
+
+    Two keyed rounds (an iterated Even-Mansour cipher, its rounds those of Wellons'
+    hash lowbias32), then the element once more (Davies-Meyer): without that, no two
+    elements of a variable would ever have equal bits, as chance wants it.
+    """
     # One index an axis instead of one long `arange`, so that a partitioner can
     # split the noise along any axis.
     index = [
@@ -107,10 +112,10 @@ def bits_at(key, shape, index):
 def normal_from_bits(bits):
     """Maps 32 random bits (int32) to a standard normal draw (float32).
 
-    The lower 31 bits k are the magnitude, the highest is the sign. |z| falls from
-    6.338 at k = 0 to 1.2e-7 at the last k, and never rises, in any rounding: of
-    z = s + Q, Q varies less than s from one float to the next. The largest error
-    against the exact inverse is 6.7e-6.
+    The lower 31 bits k are the magnitude, the highest is the sign: z is odd. |z|
+    falls from 6.338 at k = 0 to 1.2e-7 at the last k and never rises, with or
+    without fused multiply-add: of z = s + Q, Q varies less than s from one float to
+    the next. The largest error against the exact inverse is 6.7e-6.
     """
     magnitude = ops.cast(ops.bitwise_and(bits, 0x7FFFFFFF), "float32") + 0.5
     # A float's own bits hold its logarithm: exponent and mantissa 1 <= 2 - t < 2.
@@ -136,12 +141,15 @@ def normal(words, update, shape):
 
 def _flat_index(shape, index):
     """The row-major flat index modulo 2**32, as int32."""
-    flat = ops.zeros((), "int32")
-    for axis, position in enumerate(index):
-        stride = math.prod(shape[axis + 1 :])
-        term = position * ((stride + 2**31) % 2**32 - 2**31)
-        flat = term if axis == 0 else flat + term
-    return flat
+    if not shape:
+        return ops.zeros((), "int32")
+    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    # Wrapped into int32 by hand: no backend takes a larger Python integer.
+    terms = [
+        position * ((stride + 2**31) % 2**32 - 2**31)
+        for position, stride in zip(index, strides, strict=True)
+    ]
+    return sum(terms[1:], terms[0])
 
 
 def _mix(x):

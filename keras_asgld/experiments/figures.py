@@ -100,7 +100,8 @@ def _panel(ax, curves, name):
             at = finite[-1]
             ends.append((mean[at], optimizer, colour, epochs[at]))
             # The first epochs' climb would press what is compared into a thin strip.
-            seen.append(mean[len(mean) // 5 :])
+            late = slice(len(mean) // 5, None)
+            seen += [mean[late], np.minimum(mean + std, 100)[late]]
     _axes(ax, curves, seen)
     _labels_at_the_ends(ax, ends)
 

@@ -53,7 +53,7 @@ class ASGLD(LangevinOptimizer):
             variance. Defaults to `0.9`.
         noise: ψ, the noise scale. A non-negative float, a `LearningRateSchedule` or a
             callable, like `learning_rate`. A float can be reassigned during training
-            (`optimizer.noise = 0.5`). Defaults to `1.0`.
+            (`optimizer.noise = 0.5`). Defaults to `3.0`.
         seed: A non-negative integer. The noise is a pure function of the seed, the
             variable, the update count and the element; the same on every backend and
             device. With `None` (the default) a seed is drawn that obeys
@@ -94,7 +94,7 @@ class ASGLD(LangevinOptimizer):
         self,
         learning_rate=0.1,
         momentum=0.9,
-        noise=1.0,
+        noise=3.0,
         seed=None,
         weight_decay=None,
         clipnorm=None,

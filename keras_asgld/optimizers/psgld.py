@@ -42,6 +42,8 @@ class PSGLD(LangevinSampler):
     `r * (1 - rho) / (1 - rho + 2 * h)`, r = a T / (a T + s²) being the part of V that
     follows the weight. So keep `1 - rho` well below h or let minibatch noise rule. At
     worst, `rho=0` without minibatch noise, the weights sample exp(-loss / T) / G.
+    Steps that are not small and minibatch noise widen the distribution as they do that
+    of `SGLD`, with η G for the learning rate.
 
     While a gradient is zero, as of a dead unit or an embedding's row that no batch
     holds, G grows to 1 / epsilon and so do its weights' random steps: raise `epsilon`

@@ -188,7 +188,7 @@ def test_killed_and_started_again_equals_uninterrupted(
 def test_twenty_kills_at_random_moments_change_nothing(
     command, without_timings, tmp_path
 ):
-    long_run = ("train", "--epochs=300", "--train_size=128", "--out_dir=run")
+    long_run = ("train", "--epochs=150", "--train_size=128", "--out_dir=run")
     finish(command(*long_run[:-1], "--out_dir=whole"))
     moments = random.Random(0)
     for kill in range(20):
@@ -199,7 +199,7 @@ def test_twenty_kills_at_random_moments_change_nothing(
             found = records.read(tmp_path / "run")
             epochs = len(found["epochs"]) if found else 0
             wait_for_epochs(tmp_path / "run", epochs + 1, process)
-            time.sleep(moments.uniform(0.0, 0.4))
+            time.sleep(moments.uniform(0.0, 0.25))
         assert process.poll() is None
         process.kill()
         process.communicate()

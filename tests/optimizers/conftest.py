@@ -76,3 +76,31 @@ def regression_data(n=64):
     rng = np.random.default_rng(2)
     x = rng.normal(size=(n, 4)).astype("float32")
     return x, (x @ [1.0, -2.0, 0.5, 0.0])[:, None].astype("float32")
+
+
+def run_in_xla(optimizer, start, gradients):
+    """As `run`, with each whole step compiled by XLA; returns the values alone."""
+    variable = keras.Variable(start, name="weight")
+    optimizer.build([variable])
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        step = tf.function(lambda g: optimizer.apply([g], [variable]), jit_compile=True)
+        values = []
+        for gradient in gradients:
+            step(tf.convert_to_tensor(gradient))
+            values.append(as_numpy(variable))
+        return np.stack(values)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        step = jax.jit(
+            lambda state, g, weights: optimizer.stateless_apply(state, g, weights)
+        )
+        weights, state = [variable.value], [v.value for v in optimizer.variables]
+        values = []
+        for gradient in gradients:
+            weights, state = step(state, [gradient], weights)
+            values.append(as_numpy(weights[0]))
+        return np.stack(values)
+    return pytest.skip("PyTorch has no XLA here")

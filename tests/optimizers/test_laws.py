@@ -1,0 +1,190 @@
+"""The samplers against the exact laws of their discretised dynamics.
+
+One variable is many independent chains on a quadratic loss: chain i sees the gradient
+a theta_i + s e_i, e_i standard normal. Nothing here is an approximation for small
+steps, but for PSGLD's, whose error is derived. In a variance of n samples the
+standard error is sqrt(2 / n) of it; n is such that 1 % is five of them.
+"""
+
+import keras
+import numpy as np
+import pytest
+from conftest import as_numpy
+
+from keras_asgld import PSGLD, SGHMC, SGLD
+
+
+def chains(optimizer, a, s, shape, burn_in, samples, thinning, velocity=None):
+    """Yields (theta, slots) in float64, `samples` times, `thinning` steps apart."""
+    rng = np.random.default_rng(0)
+    theta = keras.Variable(np.zeros(shape, "float32"))
+    optimizer.build([theta])
+    if velocity is not None:
+        optimizer._slots[0][0].assign(np.broadcast_to(velocity, shape))
+    a = keras.ops.convert_to_tensor(np.asarray(a, "float32"))
+    for step in range(1, burn_in + samples * thinning + 1):
+        gradient = a * theta
+        if s:
+            e = s * rng.standard_normal(shape, dtype="float32")
+            gradient = gradient + keras.ops.convert_to_tensor(e)
+        optimizer.apply([gradient], [theta])
+        if step > burn_in and (step - burn_in) % thinning == 0:
+            slots = [as_numpy(slot).astype("float64") for slot in optimizer._slots[0]]
+            yield as_numpy(theta).astype("float64"), slots
+
+
+# SGLD: theta' = (1 - lr a) theta - lr s e + sqrt(2 lr T) z
+
+
+@pytest.mark.parametrize(
+    "lr, T, a, s",
+    [
+        (0.1, 1.0, 2.0, 0.0),
+        (0.5, 0.01, 3.0, 0.0),
+        (0.4, 0.5, 0.5, 2.0),
+        (1.0, 0, 0.3, 1),
+    ],
+)
+def test_stationary_variance_of_sgld(lr, T, a, s):
+    runs = chains(SGLD(lr, T, seed=5), a, s, 50_000, 60, 12, 12)
+    variance = np.mean([theta.var() for theta, _ in runs])
+    expected = (T + lr * s**2 / 2) / (a * (1 - lr * a / 2))
+    assert abs(variance / expected - 1) < 0.01
+
+
+def test_autocorrelation_of_sgld():
+    n, lr, a = 100_000, 0.3, 0.7
+    path = [theta for theta, _ in chains(SGLD(lr, 0.2, seed=5), a, 0.5, n, 60, 12, 1)]
+    for lag in (1, 2, 5, 10):
+        correlation = np.corrcoef(path[0], path[lag])[0, 1]
+        expected = (1 - lr * a) ** lag
+        assert abs(correlation - expected) < 5 * (1 - expected**2) / np.sqrt(n)
+
+
+def test_weight_decay_is_a_gaussian_prior_in_sgld():
+    lr, T, a, decay = 0.3, 0.5, 0.5, 1.0
+    optimizer = SGLD(lr, T, seed=5, weight_decay=decay)
+    variance = np.mean(
+        [x.var() for x, _ in chains(optimizer, a, 0, 50_000, 60, 12, 12)]
+    )
+    # The loss with L2(decay / 2) has the curvature a + decay.
+    expected = T / ((a + decay) * (1 - lr * (a + decay) / 2))
+    assert abs(variance / expected - 1) < 0.01
+
+
+# SGHMC: v' = m v - lr (a theta + s e) + sqrt(2 (1 - m) lr T) z, theta' = theta + v'
+
+
+def sghmc_covariance(lr, m, T, a, s):
+    """Solves S = A S A' + b b' for the covariance of (theta, v)."""
+    A = np.array([[1 - lr * a, m], [-lr * a, m]])
+    noise = (2 * (1 - m) * lr * T + lr**2 * s**2) * np.ones((2, 2))
+    S = np.linalg.solve(np.eye(4) - np.kron(A, A), noise.ravel())
+    return S.reshape(2, 2)
+
+
+@pytest.mark.parametrize(
+    "lr, m, T, a, s",
+    [
+        (0.5, 0.9, 1.0, 1.0, 0.0),
+        (0.5, 0.5, 0.01, 2.0, 0.0),
+        (0.4, 0.8, 0.2, 2.0, 1.5),
+        (0.8, 0.3, 0.0, 0.5, 1.0),
+    ],
+)
+def test_stationary_covariance_of_sghmc(lr, m, T, a, s):
+    runs = chains(SGHMC(lr, m, T, seed=5), a, s, 100_000, 120, 12, 24)
+    covariance = np.mean([np.cov(theta, slots[0]) for theta, slots in runs], axis=0)
+    expected = sghmc_covariance(lr, m, T, a, s)
+    assert (abs(covariance / expected - 1) < 0.01).all()
+    # The closed form that the docstring gives.
+    variance = (T + lr * s**2 / (2 * (1 - m))) / (a * (1 - lr * a / (2 * (1 + m))))
+    assert abs(expected[0, 0] / variance - 1) < 1e-9
+
+
+# PSGLD
+
+
+def psgld_variance_without_memory(lr, T, a, s, epsilon):
+    """Exact for rho = 0: the Markov kernel of theta on a grid, to its fixed point.
+
+    Given theta and e the gradient g, and so G, is fixed and theta' is Gaussian.
+    """
+    x = np.linspace(-9, 9, 361)
+    e = np.linspace(-5, 5, 81) if s else np.zeros(1)
+    weights = np.exp(-(e**2) / 2) / np.exp(-(e**2) / 2).sum()
+    kernel = np.zeros((len(x), len(x)))
+    for e_i, weight in zip(e, weights, strict=True):
+        g = a * x + s * e_i
+        G = 1 / (epsilon + abs(g))
+        mean, variance = x - lr * G * g, 2 * lr * T * G
+        density = np.exp(-((x[:, None] - mean) ** 2) / (2 * variance))
+        kernel += weight * density / density.sum(axis=0)
+    p = np.exp(-(x**2))
+    for _ in range(600):
+        p = kernel @ p
+        p /= p.sum()
+    return p @ x**2
+
+
+@pytest.mark.parametrize(
+    "lr, T, a, s, epsilon",
+    [(0.2, 1.0, 1.0, 0.0, 0.5), (0.5, 0.5, 2.0, 0.0, 1.0), (0.3, 1.0, 1.0, 1.0, 0.5)],
+)
+def test_stationary_variance_of_psgld_without_memory(lr, T, a, s, epsilon):
+    optimizer = PSGLD(lr, T, rho=0.0, epsilon=epsilon, seed=5)
+    runs = chains(optimizer, a, s, 50_000, 100, 12, 25)
+    variance = np.mean([theta.var() for theta, _ in runs])
+    expected = psgld_variance_without_memory(lr, T, a, s, epsilon)
+    assert abs(variance / expected - 1) < 0.01
+
+
+def test_without_gamma_small_steps_sample_the_density_over_G():
+    """What the left-out term costs at worst: p is exp(-a theta^2 / 2T) / G."""
+    epsilon, a, T = 0.5, 1.0, 1.0
+    x = np.linspace(-9, 9, 2001)
+    p = np.exp(-a * x**2 / (2 * T)) * (epsilon + a * abs(x))
+    limit = p @ x**2 / p.sum()
+    assert limit > 1.5 * T / a
+    # The error of the step is of first order, and halves with it.
+    coarse = psgld_variance_without_memory(0.2, T, a, 0, epsilon)
+    fine = psgld_variance_without_memory(0.1, T, a, 0, epsilon)
+    assert abs((2 * fine - coarse) / limit - 1) < 0.005
+
+
+def psgld_variance(lr, T, a, s, rho, velocity):
+    """The variance of theta to first order in the fluctuation of the velocity.
+
+    With k = 1 - rho, V = velocity + d, G = G0 + G1 d and G1 / G0 = -1 / (2 velocity)
+    (epsilon aside), h = lr G0 a, m = E theta^2 and d of the same step:
+        C = E[d (theta^2 - m)] = k a^2 2 m^2 / (1 - rho (1 - h)^2)
+        E[d theta e] = 2 k a s m    and    E[d e^2] = 2 k s^2
+    so that E theta'^2 = E theta^2 is an equation for m alone.
+    """
+    k, G0 = 1 - rho, 1 / np.sqrt(velocity)
+    h, G1 = lr * G0 * a, -G0 / (2 * velocity)
+    m = T / a
+    for _ in range(50):
+        C = k * a**2 * 2 * m**2 / (1 - rho * (1 - h) ** 2)
+        d_theta_e = 2 * k * a * s * m
+        noise = 2 * lr * T * G0 + (lr * s) ** 2 * (G0**2 + 4 * G0 * G1 * k * s**2)
+        cross = -2 * lr * s * G1 * d_theta_e * (1 - 2 * h)
+        # (2 h - h^2) m = noise + cross - (2 lr a G1 - 2 lr^2 a^2 G0 G1) C
+        m = noise + cross - 2 * lr * a * G1 * (1 - h) * C
+        m = m / (2 * h - h**2)
+    return m
+
+
+@pytest.mark.parametrize("s", [0.0, 1.0])
+def test_stationary_variance_of_psgld_on_an_anisotropic_gaussian(s):
+    n, lr, T, rho = 40_000, 0.2, 1.0, 0.99
+    a = np.array([[0.25], [1.0], [4.0]])
+    # The mean of the velocity is that of the squared gradient: a fixed point.
+    variance = T / a
+    for _ in range(50):
+        velocity = a**2 * variance + s**2
+        variance = psgld_variance(lr, T, a, s, rho, velocity)
+    optimizer = PSGLD(lr, T, rho=rho, epsilon=1e-8, seed=5)
+    runs = chains(optimizer, a, s, (3, n), 150, 15, 20, velocity=velocity)
+    measured = np.mean([theta.var(axis=1) for theta, _ in runs], axis=0)
+    assert (abs(measured / variance[:, 0] - 1) < 0.01).all()
