@@ -55,7 +55,7 @@ OPTIMIZERS = {
     "ASGLD": lambda: ASGLD(1e-3, seed=0),
     "SGLD": lambda: SGLD(1e-3, temperature=1e-4, seed=0),
     "PSGLD": lambda: PSGLD(1e-3, temperature=1e-4, seed=0),
-    "SGHMC": lambda: SGHMC(1e-3, temperature=1e-4, seed=0),
+    "SGHMC": lambda: SGHMC(1e-3, 0.9, temperature=1e-4, seed=0),
     "ASGLD, naive": lambda: NaiveASGLD(1e-3, seed=0),
 }
 
