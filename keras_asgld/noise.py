@@ -101,7 +101,10 @@ def bits_at(key, shape, index):
         rows -= 1
     if rows:
         key = noise_key(key, _flat_index(shape[:rows], index[:rows]))
-    element = _flat_index(shape[rows:], index[rows:])
+    return _element_bits(key, _flat_index(shape[rows:], index[rows:]))
+
+
+def _element_bits(key, element):
     x = ops.bitwise_xor(element, key[0])
     x = _xorshift(x, 16) * 0x21F0AAAD
     x = ops.bitwise_xor(x, key[1])
@@ -137,6 +140,23 @@ def normal(words, update, shape):
         shape: The shape of the variable, a tuple of integers.
     """
     return normal_from_bits(random_bits(noise_key(words, update), shape))
+
+
+def normal_rows(words, update, starts, width):
+    """Pieces of the noise of several variables, float32 of (rows, width).
+
+    Each row is a piece of what `normal` gives for its variable.
+
+    Args:
+        words: Int32 of (rows, 2): for each row, its variable's row of `noise_words`.
+        update: The update count, an int32 scalar.
+        starts: Int32 of (rows,): the flat index of the element each row begins with.
+            No variable may have more than 2**32 elements.
+        width: The length of the rows.
+    """
+    key = noise_key(ops.transpose(words)[:, :, None], update)
+    element = starts[:, None] + ops.arange(width, dtype="int32")
+    return normal_from_bits(_element_bits(key, element))
 
 
 def _flat_index(shape, index):

@@ -7,11 +7,13 @@ import random
 import re
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_asgld import noise
 from keras_asgld.optimizers.compiled import compiled
 from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
+from keras_asgld.optimizers.packing import Packed, choose
 
 KEYWORD_ARGS = """weight_decay: A float or `None`. Decoupled weight decay, done before
             the step: `variable -= learning_rate * weight_decay * variable`.
@@ -88,23 +90,51 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         variable and the new slots; z is standard normal noise, or zero for a
         variable that is excluded from noise.
         """
-        index = self._get_variable_index(variable)
-        slots = self._slots[index]
+        packed = isinstance(variable, Packed)
+        members = variable.members if packed else [variable]
+        indices = [self._get_variable_index(member) for member in members]
+        targets = [[v, *self._slots[i]] for v, i in zip(members, indices, strict=True)]
         dtype = _slot_dtype(variable.dtype)
-        update = compiled(
-            _update, rule, tuple(variable.shape), dtype, self._is_noisy[index]
-        )
-        new_values = update(
-            ops.convert_to_tensor(gradient, sparse=False),
-            ops.convert_to_tensor(variable),
-            [ops.convert_to_tensor(slot) for slot in slots],
-            ops.convert_to_tensor(self._noise_words),
-            ops.convert_to_tensor(index, "int32"),
+        noisy = self._is_noisy[indices[0]]
+        words = ops.convert_to_tensor(self._noise_words)
+        common = [
             ops.cast(self.iterations, "int32"),
             [ops.cast(value, dtype) for value in hyperparameters],
-        )
-        for target, value in zip([variable, *slots], new_values, strict=True):
-            self.assign(target, value)
+        ]
+        if packed:
+            program = compiled(_update_packed, rule, dtype, noisy)
+            state = [variable.pack(tensors) for tensors in zip(*targets, strict=True)]
+            words = ops.take(words, np.take(indices, variable.rows), axis=0)
+            new = program(gradient, state, words, variable.starts, *common)
+            new = zip(*(variable.unpack(matrix) for matrix in new), strict=True)
+        else:
+            program = compiled(_update, rule, dtype, noisy, tuple(variable.shape))
+            state = [ops.convert_to_tensor(target) for target in targets[0]]
+            # A row, and not the table with an index: XLA would take the index for a
+            # constant and compile one program a variable instead of one a shape.
+            words = words[indices[0]]
+            gradient = ops.convert_to_tensor(gradient, sparse=False)
+            new = [program(gradient, state, words, *common)]
+        for member_targets, values in zip(targets, new, strict=True):
+            for target, value in zip(member_targets, values, strict=True):
+                self.assign(target, value)
+
+    def _backend_update_step(self, gradients, variables, learning_rate):
+        kinds = [
+            (v.dtype, self._is_noisy[self._get_variable_index(v)]) for v in variables
+        ]
+        alone = set(range(len(variables)))
+        for together in choose([v.shape for v in variables], kinds):
+            packed = Packed([variables[i] for i in together])
+            gradient = packed.pack([gradients[i] for i in together])
+            self.update_step(gradient, packed, learning_rate)
+            alone -= set(together)
+        if alone:
+            super()._backend_update_step(
+                [gradients[i] for i in sorted(alone)],
+                [variables[i] for i in sorted(alone)],
+                learning_rate,
+            )
 
     def exclude_from_noise(self, var_list=None, var_names=None):
         """Excludes variables from the random part of the update.
@@ -178,32 +208,38 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             )
 
 
-def _update(
-    rule,
-    shape,
-    dtype,
-    noisy,
-    gradient,
-    variable,
-    slots,
-    words,
-    index,
-    update,
-    hyperparameters,
-):
+def _update(rule, dtype, noisy, shape, gradient, state, words, update, hyperparameters):
     """The pure function that is compiled: new values of the variable and slots."""
-    z = ops.zeros(shape, dtype)
-    if noisy:
-        z = ops.cast(noise.normal(words[index], update, shape), dtype)
-    variable_dtype = variable.dtype
+    z = noise.normal(words, update, shape) if noisy else ops.zeros(shape)
+    return _apply(rule, dtype, gradient, state, z, hyperparameters)
+
+
+def _update_packed(
+    rule, dtype, noisy, gradient, state, words, starts, update, hyperparameters
+):
+    """The same for variables that are packed into one matrix."""
+
+    def new_state():
+        z = ops.zeros(gradient.shape)
+        if noisy:
+            z = noise.normal_rows(words, update, starts, gradient.shape[1])
+        return _apply(rule, dtype, gradient, state, z, hyperparameters)
+
+    # Always true, but XLA cannot know. In a step that it compiles as a whole, it would
+    # otherwise compile noise and rule again for every variable that is unpacked.
+    return ops.cond(ops.bitwise_or(update, 1) != 0, new_state, lambda: state)
+
+
+def _apply(rule, dtype, gradient, state, z, hyperparameters):
+    variable, *slots = state
     new_variable, *new_slots = rule(
         ops.cast(gradient, dtype),
         ops.cast(variable, dtype),
         *slots,
-        z,
+        ops.cast(z, dtype),
         *hyperparameters,
     )
-    return [ops.cast(new_variable, variable_dtype), *new_slots]
+    return [ops.cast(new_variable, variable.dtype), *new_slots]
 
 
 def check_seed(seed):

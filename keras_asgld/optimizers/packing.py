@@ -1,0 +1,102 @@
+"""Small variables as the rows of one matrix, so that one program updates them all.
+
+Half of a network's variables are vectors of a few hundred numbers. A program for
+each costs more to compile and to start than to run; copies into one matrix and back
+cost little as long as they fit into a processor's cache.
+"""
+
+import math
+
+import keras
+import numpy as np
+from keras import ops
+
+_WIDTH = 256
+# Elements of a matrix: with the gradient and two slots, two megabytes.
+_BUDGET = 2**17
+
+
+def choose(shapes, kinds):
+    """Which variables to update together: the smallest, as many as the budget takes.
+
+    Args:
+        shapes: The variables' shapes.
+        kinds: Hashable, one a variable. Only variables of one kind are put together.
+
+    Returns:
+        A list of lists of positions. It is empty where variables may not be copied
+        together because they are mirrored over devices, and on JAX and PyTorch: on
+        the one a step is a single program anyway (and variables may be sharded),
+        on the other there is none.
+    """
+    if not _may_pack():
+        return []
+    groups = {}
+    for position, kind in enumerate(kinds):
+        groups.setdefault(kind, []).append(position)
+    chosen = []
+    for positions in groups.values():
+        positions = sorted(positions, key=lambda i: math.prod(shapes[i]))
+        ends = np.cumsum([_row_count(shapes[i]) * _WIDTH for i in positions])
+        chosen.append(positions[: np.searchsorted(ends, _BUDGET, side="right")])
+    return [positions for positions in chosen if len(positions) > 1]
+
+
+class Packed:
+    """Variables of one dtype in the rows of one matrix; each begins a new row.
+
+    Attributes:
+        members: The variables.
+        dtype: Their dtype.
+        rows: For each row, the position of its variable in `members`.
+        starts: For each row, the flat index of the element it begins with.
+    """
+
+    def __init__(self, members):
+        self.members = members
+        self.dtype = members[0].dtype
+        self._shapes = [tuple(member.shape) for member in members]
+        counts = [_row_count(shape) for shape in self._shapes]
+        self.rows = np.repeat(np.arange(len(counts)), counts)
+        self.starts = np.concatenate(
+            [np.arange(0, n * _WIDTH, _WIDTH, dtype="int32") for n in counts]
+        )
+
+    def pack(self, tensors):
+        """One matrix of the members' values, gradients or slots."""
+        parts = []
+        for tensor, shape in zip(tensors, self._shapes, strict=True):
+            tensor = ops.convert_to_tensor(tensor, sparse=False)
+            parts.append(ops.reshape(tensor, (-1,)))
+            parts.append(ops.zeros((_padding(shape),), tensor.dtype))
+        return ops.reshape(ops.concatenate(parts), (-1, _WIDTH))
+
+    def unpack(self, matrix):
+        """The tensors of which `pack` makes `matrix`."""
+        sizes = [
+            size
+            for shape in self._shapes
+            for size in (math.prod(shape), _padding(shape))
+        ]
+        ends = np.cumsum(sizes)[:-1].tolist()
+        parts = ops.split(ops.reshape(matrix, (-1,)), ends)
+        return [
+            ops.reshape(part, shape)
+            for part, shape in zip(parts[::2], self._shapes, strict=True)
+        ]
+
+
+def _may_pack():
+    if keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    return not tf.distribute.has_strategy()
+
+
+def _row_count(shape):
+    return -(-math.prod(shape) // _WIDTH)
+
+
+def _padding(shape):
+    return -math.prod(shape) % _WIDTH

@@ -1,0 +1,100 @@
+"""Small variables that are updated together move as they would alone."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from keras_asgld import ASGLD, noise
+from keras_asgld.optimizers import packing
+
+SHAPES = [(5,), (3, 3, 4, 40), (), (256,), (0,), (257,), (2, 300)]
+tensorflow_only = pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow",
+    reason="variables are packed on TensorFlow only",
+)
+
+
+def members(dtype="float32"):
+    rng = np.random.default_rng(0)
+    return [keras.Variable(rng.standard_normal(s), dtype=dtype) for s in SHAPES]
+
+
+def train(steps=4, dtype="float32", exclude=()):
+    variables = members(dtype)
+    optimizer = ASGLD(0.1, seed=3)
+    optimizer.exclude_from_noise(var_list=[variables[i] for i in exclude])
+    optimizer.build(variables)
+    rng = np.random.default_rng(1)
+    for _ in range(steps):
+        gradients = [rng.standard_normal(s).astype("float32") for s in SHAPES]
+        optimizer.apply([ops.cast(g, dtype) for g in gradients], variables)
+    state = [*variables, *(slot for slots in optimizer._slots for slot in slots)]
+    return [ops.convert_to_numpy(ops.cast(v, "float32")) for v in state]
+
+
+def test_unpack_gives_back_what_was_packed():
+    variables = members()
+    packed = packing.Packed(variables)
+    matrix = packed.pack(variables)
+    assert tuple(matrix.shape) == (len(packed.rows), 256)
+    for variable, value in zip(variables, packed.unpack(matrix), strict=True):
+        np.testing.assert_array_equal(variable, value)
+
+
+def test_rows_hold_the_noise_of_their_variables():
+    words = noise.noise_words(7, len(SHAPES))
+    packed = packing.Packed(members())
+    rows = noise.normal_rows(
+        ops.convert_to_tensor(words[packed.rows]), 11, packed.starts, 256
+    )
+    for row, shape, value in zip(words, SHAPES, packed.unpack(rows), strict=True):
+        alone = noise.normal(ops.convert_to_tensor(row), 11, shape)
+        np.testing.assert_array_equal(alone, value)
+
+
+@tensorflow_only
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
+def test_together_is_as_alone(dtype, monkeypatch):
+    together = train(dtype=dtype, exclude=(0, 5))
+    monkeypatch.setattr(packing, "_BUDGET", 0)
+    alone = train(dtype=dtype, exclude=(0, 5))
+    # Compilers contract a * b + c where they like, so not always to the bit.
+    atol = 0.02 if dtype == "bfloat16" else 1e-6
+    for a, b in zip(together, alone, strict=True):
+        np.testing.assert_allclose(a, b, rtol=atol, atol=atol)
+
+
+@tensorflow_only
+def test_the_smallest_of_a_kind_are_chosen():
+    shapes = [(2**17,), (300,), (7,), (5,), (9, 9)]
+    assert packing.choose(shapes, "aaaab") == [[3, 2, 1]]
+    assert packing.choose([(3,)], "a") == []
+
+
+@tensorflow_only
+def test_an_xla_step_compiles_the_noise_of_small_variables_once():
+    import tensorflow as tf
+
+    variables = [keras.Variable(np.ones(100 + i, "float32")) for i in range(20)]
+    gradients = [tf.ones(v.shape) for v in variables]
+    optimizer = ASGLD(seed=0)
+    optimizer.build(variables)
+
+    @tf.function(jit_compile=True, autograph=False)
+    def step():
+        optimizer.apply(gradients, variables)
+
+    step()
+    program = step.experimental_get_compiler_ir()(stage="optimized_hlo")
+    # A multiplier of the hash.
+    assert program.count(f"constant({0x735A2D97})") == 1
+
+
+@tensorflow_only
+def test_variables_of_a_strategy_are_not_packed():
+    import tensorflow as tf
+
+    assert packing.choose([(3,), (4,)], "aa") == [[0, 1]]
+    with tf.distribute.MirroredStrategy(["/cpu:0"]).scope():
+        assert packing.choose([(3,), (4,)], "aa") == []
