@@ -43,7 +43,7 @@ def averaged(members, activation):
         copy = type(member).from_config(config)
         if inputs is None:
             inputs = keras.tree.map_structure(
-                lambda x: keras.Input(x.shape[1:], dtype=x.dtype), member.input
+                lambda x: keras.Input(x.shape[1:], dtype=x.dtype), _inputs(member)
             )
         probabilities = keras.layers.Activation(activation, dtype=keras.config.floatx())
         outputs.append(probabilities(copy(inputs)))
@@ -52,3 +52,9 @@ def averaged(members, activation):
     mean = keras.layers.Average(name="mean", dtype=keras.config.floatx())
     output = mean(outputs) if len(outputs) > 1 else outputs[0]
     return keras.Model(inputs, output, name="weight_ensemble")
+
+
+def _inputs(model):
+    if isinstance(model, keras.Sequential):  # whose `input` may never have been made
+        return model.inputs[0]
+    return model.input

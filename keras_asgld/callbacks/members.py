@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+import numpy as np
+
 from keras_asgld import atomic
 
 MANIFEST = "ensemble.json"
@@ -37,7 +39,7 @@ class Members:
         return (members[-1]["step"], members[-1]["number"]) if members else (0, 0)
 
     def path(self, step):
-        return self.folder / f"step-{step:09d}.weights.h5"
+        return self.folder / f"step-{step:09d}.npz"
 
     def add(self, step, number, model, at_most):
         """Store the model's weights; the oldest members beyond `at_most` are dropped.
@@ -45,15 +47,26 @@ class Members:
         Args:
             step: The training step that made them.
             number: How many epochs, steps or cycles that is.
-            model: A Keras model, whose `load_weights` reads the file.
+            model: A Keras model.
             at_most: An integer >= 1.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with atomic.replacing(self.path(step)) as partial:
-            model.save_weights(partial)
+            # Not `save_weights`, which writes the optimizer too. NumPy's files know
+            # no bfloat16, whose values are float32's.
+            weights = [
+                w if w.dtype.isbuiltin else w.astype("float32")
+                for w in model.get_weights()
+            ]
+            np.savez(partial, *weights)
         member = {"step": step, "number": number, "weights": self.path(step).name}
         earlier = [m for m in self._listed() if m["step"] < step]
         self._list([*earlier, member][-at_most:])
+
+    def load(self, step, model):
+        """Give the model the weights of the member of that step."""
+        with np.load(self.path(step)) as file:
+            model.set_weights([file[f"arr_{i}"] for i in range(len(file.files))])
 
     def cut(self, step):
         """Remove the members of later steps than `step`, and what was left behind."""
@@ -82,6 +95,6 @@ class Members:
         with atomic.replacing(self.folder / MANIFEST) as partial:
             partial.write_text(json.dumps(manifest, indent=1) + "\n")
         named = {member["weights"] for member in members}
-        for path in self.folder.glob("step-*.weights.h5"):
+        for path in self.folder.glob("step-*.npz"):
             if path.name not in named:
                 path.unlink(missing_ok=True)

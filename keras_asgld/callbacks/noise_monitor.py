@@ -49,8 +49,9 @@ class NoiseMonitor(keras.callbacks.Callback):
 
     With `steps_per_execution` above one the state between the updates is not seen:
     `gradient_norm` and `noise_to_gradient` are left out, the others are measured at the
-    last update of an execution, with the numbers in force at its begin. With gradient accumulation the measured step is the one
-    that makes the update. A step that `LossScaleOptimizer` skips is not counted.
+    last update of an execution, with the numbers in force at its begin. With gradient
+    accumulation the measured step is the one that makes the update. A step that
+    `LossScaleOptimizer` skips is not counted.
 
     Args:
         frequency: An integer >= 1. The last step of an epoch is measured and, counted

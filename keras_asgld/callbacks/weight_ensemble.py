@@ -39,8 +39,8 @@ class WeightEnsemble(keras.callbacks.Callback):
     ```
 
     A member is all weights of the model, batch-norm statistics included, in a file of
-    its own; memory never holds more than one. `directory/ensemble.json` lists them. A
-    member can be read by itself, with `model.load_weights`.
+    its own, a NumPy `.npz` of the arrays of `model.get_weights()`; memory never holds
+    more than one. `directory/ensemble.json` lists them.
 
     A run that is continued, from a checkpoint that restores the optimizer
     (`BackupAndRestore`, a saved model), ends with the members of an uninterrupted
@@ -200,7 +200,7 @@ class WeightEnsemble(keras.callbacks.Callback):
 
         def members():
             for step in self.members.steps():
-                model.load_weights(self.members.path(step))
+                self.members.load(step, model)
                 yield model
 
         try:

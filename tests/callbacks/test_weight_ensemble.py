@@ -43,7 +43,7 @@ def stored(ensemble):
     model = ensemble.model
     own, weights = model.get_weights(), []
     for step in ensemble.members.steps():
-        model.load_weights(ensemble.members.path(step))
+        ensemble.members.load(step, model)
         weights.append(model.get_weights())
     model.set_weights(own)
     return weights
@@ -70,6 +70,31 @@ def test_mean_and_spread_are_those_of_explicit_members(tmp_path):
     np.testing.assert_allclose(prediction.mean, mean, rtol=1e-5)
     np.testing.assert_allclose(prediction.spread, spread, rtol=1e-3, atol=1e-6)
     assert_same([own], [model.get_weights()])
+
+
+def test_prediction_in_the_midst_of_training_leaves_no_trace(tmp_path):
+    class Predict(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            ensemble.predict(data()[0])
+
+    ensemble = WeightEnsemble(tmp_path)
+    plain, watched = compiled(make("SGHMC")), compiled(make("SGHMC"))
+    fit(plain, 2, [])
+    fit(watched, 2, [ensemble, Predict()])
+    assert_same([plain.get_weights()], [watched.get_weights()])
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+def test_half_precision_members(tmp_path, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        ensemble = WeightEnsemble(tmp_path)
+        model = compiled(make("ASGLD"))
+        fit(model, 1, [ensemble])
+        assert_same(stored(ensemble), [model.get_weights()])
+        assert np.isfinite(ensemble.predict(data()[0]).mean).all()
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 def test_as_model_saves_loads_and_serves_in_a_new_process(tmp_path):
@@ -161,7 +186,7 @@ def test_a_run_that_is_continued_ends_with_the_same_members(tmp_path, settings):
     model.save(tmp_path / "model.keras")
     # The process goes on for an epoch, and is killed in the midst of a member.
     fit(model, 3, [ensemble], initial_epoch=2)
-    (tmp_path / "parts" / ".partial-1-step-000000010.weights.h5").write_text("half")
+    (tmp_path / "parts" / ".partial-1-step-000000010.npz").write_text("half")
 
     model = keras.saving.load_model(tmp_path / "model.keras")
     _, ensemble = begin(tmp_path / "parts")
@@ -195,7 +220,7 @@ def test_what_makes_probabilities(tmp_path):
 
     def outputs(loss, y, **arguments):
         model = compiled(make("ASGLD"))
-        model.compile(make("ASGLD"), loss)
+        model.compile("sgd", loss, run_eagerly=True)
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         ensemble, keep = WeightEnsemble(folder, **arguments), Keep()
         model.fit(x, y, verbose=0, callbacks=[ensemble, keep])
