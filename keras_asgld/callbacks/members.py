@@ -55,7 +55,7 @@ class Members:
             # Not `save_weights`, which writes the optimizer too. NumPy's files know
             # no bfloat16, whose values are float32's.
             weights = [
-                w if w.dtype.isbuiltin else w.astype("float32")
+                w if w.dtype.isbuiltin == 1 else w.astype("float32")
                 for w in model.get_weights()
             ]
             np.savez(partial, *weights)

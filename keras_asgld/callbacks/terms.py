@@ -105,9 +105,13 @@ class Probe:
     # The sums that are taken over each variable.
     SUMS = ("gradient", "noise", "mean", "heat", "size")
 
+    @staticmethod
+    def takes(optimizer):
+        """Whether an optimizer is of the family."""
+        return isinstance(_inner(optimizer), tuple(FAMILIES))
+
     def __init__(self, optimizer):
-        if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
-            optimizer = optimizer.inner_optimizer
+        optimizer = _inner(optimizer)
         family = [f for cls, f in FAMILIES.items() if isinstance(optimizer, cls)]
         if not family:
             names = ", ".join(cls.__name__ for cls in FAMILIES)
@@ -218,6 +222,10 @@ def _sums(terms, shape, noisy, before, after, words, update, numbers):
     ]
     sums = ops.cast(ops.stack(sums), "float32")
     return ops.where(moved, sums, 0.0)
+
+
+def _inner(optimizer):
+    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _copy(tensor):
