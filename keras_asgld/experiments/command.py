@@ -74,6 +74,8 @@ def _compare(values, _):
     seeds = options.seeds(values["seeds"])
     plan = _plan(values, optimizers, seeds)
     first = plan[0]
+    if values["tensorboard"]:
+        environment.require("tensorboard", "tensorboard")
     folder = Path(values["out_dir"] or f"asgld-results/{_task(first)}")
     make_folder(folder)
     for run_settings in plan:

@@ -1,21 +1,26 @@
 """The flags of `compare` that watch a run and average its weights."""
 
 import json
-import os
-import signal
-import time
+import sys
 
 import matplotlib.image
 import numpy as np
 import pytest
 
+from keras_asgld import data
 from keras_asgld.experiments import calibrating, records
 from keras_asgld.experiments.command import main
+from keras_asgld.experiments.progress import Progress
 
 SMALL = ["compare", "--seeds=1", "--epochs=3", "--train_size=192", "--out_dir=out"]
 
 
 def test_ensemble_monitor_and_tensorboard(tmp_path, monkeypatch, capsys):
+    reader = pytest.importorskip(
+        "tensorboard.backend.event_processing.event_accumulator",
+        reason="needs the package tensorboard",
+    )
+    tensor = pytest.importorskip("tensorboard.util.tensor_util")
     monkeypatch.chdir(tmp_path)
     flags = ["--ensemble=2", "--monitor", "--tensorboard", "--optimizers=asgld,sgd"]
     assert main([*SMALL, *flags]) == 0
@@ -53,12 +58,10 @@ def test_ensemble_monitor_and_tensorboard(tmp_path, monkeypatch, capsys):
     assert orange[len(orange) // 2 :].sum() > 200
     assert matplotlib.image.imread(out / "reliability.png")[..., :3].std() > 0.05
 
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(out / "runs/asgld-seed0/tensorboard/train"))
+    events = reader.EventAccumulator(str(out / "runs/asgld-seed0/tensorboard/train"))
     events.Reload()
     shown = [
-        float(np.asarray(event.tensor_proto.float_val)[0])
+        float(tensor.make_ndarray(event.tensor_proto))
         for event in events.Tensors("epoch_noise_norm")
     ]
     written = [epoch["noise"]["noise_norm"] for epoch in asgld["epochs"]]
@@ -71,28 +74,37 @@ def test_ensemble_monitor_and_tensorboard(tmp_path, monkeypatch, capsys):
     assert "ensemble=2, not None" in capsys.readouterr().err
 
 
-def test_a_killed_run_ends_with_the_ensemble_of_an_uninterrupted_one(command, tmp_path):
-    flags = [
-        *["compare", "--optimizers=asgld", "--seeds=1", "--epochs=6"],
-        *["--train_size=192", "--ensemble=5"],
-    ]
-    command(*flags, "--out_dir=whole").communicate(timeout=150)
-    process = command(*flags, "--out_dir=parts", start_new_session=True)
-    manifest = tmp_path / "parts/runs/asgld-seed0/members/ensemble.json"
-    deadline = time.monotonic() + 100
-    while not (manifest.exists() and len(json.loads(manifest.read_text())["members"])):
-        assert time.monotonic() < deadline and process.poll() is None
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.communicate()
-    again = command(*flags, "--out_dir=parts")
-    _, errors = again.communicate(timeout=150)
-    assert again.returncode == 0, errors
-    whole, parts = (
-        records.read(tmp_path / folder / "runs/asgld-seed0")["calibration"]
-        for folder in ("whole", "parts")
+@pytest.mark.parametrize("after", [1, 3, 4])
+def test_an_interrupted_run_ends_with_the_ensemble_of_a_whole_one(
+    make_settings, tmp_path, after
+):
+    from keras_asgld.experiments import training
+
+    class Interrupting(Progress):
+        def epoch(self, figures):
+            if figures["epoch"] == self.after:
+                raise KeyboardInterrupt
+
+    digits = data.load("digits", batch_size=64, train_size=160)
+    progress = Interrupting(runs=1, epochs=4, steps=3)
+    settings = make_settings(ensemble=3)
+    progress.after = after
+    with pytest.raises(KeyboardInterrupt):
+        training.run(settings, tmp_path / "parts", digits, progress)
+    progress.after = None
+    parts, whole = (
+        training.run(settings, tmp_path / name, digits, progress)
+        for name in ("parts", "whole")
     )
-    assert whole == parts
+    assert parts["calibration"] == whole["calibration"]
+
+
+def test_without_tensorboard_the_extra_is_named(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    assert main([*SMALL, "--tensorboard"]) == 2
+    assert "keras-asgld[tensorboard]" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("number", [0, 4])
