@@ -44,10 +44,11 @@ class WeightEnsemble(keras.callbacks.Callback):
 
     A run that is continued, from a checkpoint that restores the optimizer
     (`BackupAndRestore`, a saved model), ends with the members of an uninterrupted
-    one: `fit` drops those of steps that the optimizer has yet to do, and goes on. So
-    a new model that is trained into an old directory starts a new ensemble. To use an
-    ensemble in another process, make it with the same directory and call
-    `ensemble.set_model(model)`.
+    one, if this callback stands before the one that saves the state in `callbacks`.
+    When the first epoch begins, the members of steps that the optimizer has yet to do
+    are dropped; so a new model that is trained into an old directory starts a new
+    ensemble. To use an ensemble in another process, make it with the same directory
+    and call `ensemble.set_model(model)`.
 
     Args:
         directory: A path. Made when the first member is stored.
@@ -108,16 +109,19 @@ class WeightEnsemble(keras.callbacks.Callback):
                 '`unit="cycle"` needs a learning rate that is a schedule. '
                 f"Received: unit='cycle', learning_rate={optimizer.learning_rate!r}"
             )
-        done = _steps_done(optimizer)
-        self.members.cut(done)
-        since, self._cycles = self.members.last()
-        if self.unit == "cycle":
-            steps = range(since + 1, done + 1)
-            self._cycles += sum(map(self._ends_a_cycle, steps))
+        self._begun = False
 
     def on_epoch_begin(self, epoch, logs=None):
         # Counted from here on: to read it at each step would wait for the device.
-        self._step = _steps_done(self._inner_optimizer())
+        iterations = self._inner_optimizer()._iterations
+        self._step = int(keras.ops.convert_to_numpy(iterations))
+        if not self._begun:  # callbacks that restore the state have done so by now
+            self._begun = True
+            self.members.cut(self._step)
+            since, self._cycles = self.members.last()
+            if self.unit == "cycle":
+                steps = range(since + 1, self._step + 1)
+                self._cycles += sum(map(self._ends_a_cycle, steps))
 
     def on_train_batch_begin(self, batch, logs=None):
         self._begin = batch
@@ -237,7 +241,3 @@ class WeightEnsemble(keras.callbacks.Callback):
     def _inner_optimizer(self):
         optimizer = self.model.optimizer
         return getattr(optimizer, "inner_optimizer", optimizer)
-
-
-def _steps_done(optimizer):
-    return int(keras.ops.convert_to_numpy(optimizer._iterations))

@@ -196,6 +196,28 @@ def test_a_run_that_is_continued_ends_with_the_same_members(tmp_path, settings):
     assert not list((tmp_path / "parts").glob(".partial-*"))
 
 
+def test_with_backup_and_restore(tmp_path):
+    def begin(folder, **others):
+        ensemble = WeightEnsemble(tmp_path / folder, burn_in=1)
+        backup = keras.callbacks.BackupAndRestore(tmp_path / f"backup-{folder}")
+        return compiled(make("ASGLD")), [ensemble, backup, *others.values()]
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 3:
+                raise KeyboardInterrupt
+
+    model, callbacks = begin("parts", interrupt=Interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, 5, callbacks)
+    (parts, whole) = begin("parts"), begin("whole")
+    for model, callbacks in (parts, whole):
+        fit(model, 5, callbacks)
+    (_, (ensemble, _)), (_, (other, _)) = parts, whole
+    assert ensemble.members.steps() == [6, 9, 12, 15] == other.members.steps()
+    assert_same(stored(ensemble), stored(other))
+
+
 def test_a_new_run_in_an_old_directory_starts_a_new_ensemble(tmp_path):
     fit(compiled(make("ASGLD")), 3, [WeightEnsemble(tmp_path)])
     ensemble = WeightEnsemble(tmp_path)
