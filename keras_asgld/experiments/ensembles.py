@@ -61,7 +61,7 @@ def draw(path, records):
     groups = {}
     for (optimizer, kind), figures in _by_optimizer(records).items():
         groups.setdefault(optimizer, {})[kind] = [f["reliability"] for f in figures]
-    figure = drawing.figure((3.6 * len(groups), 3.7))
+    figure = drawing.figure((3.6 * len(groups), 4.2))
     axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
     for ax, (optimizer, kinds) in zip(axes, groups.items(), strict=True):
         ax.plot([0, 1], [0, 1], color="#B0B4BA", linewidth=1, zorder=1)
@@ -91,7 +91,7 @@ def draw(path, records):
         ax.set_xlabel("confidence")
         ax.set_xlim(0, 1.03)
         ax.set_ylim(0, 1.03)
-        ax.set_aspect("equal")
+        ax.set_box_aspect(1)
     axes[0].set_ylabel("accuracy")
     legend = axes[0].legend(frameon=False, fontsize=9, loc="upper left")
     for handle in legend.legend_handles:

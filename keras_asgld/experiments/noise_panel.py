@@ -42,5 +42,10 @@ def draw(ax, lines, name):
             linewidth=1.9,
             label=optimizer,
         )
-    ax.set_yscale("log")
+    if name == "temperature":  # which falls by decades with the learning rate
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter("{x:.0e}")
+    else:
+        ax.set_ylim(0, None)
+        ax.yaxis.set_major_formatter("{x:g}")
     ax.legend(frameon=False, fontsize=9)

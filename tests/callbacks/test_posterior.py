@@ -46,4 +46,3 @@ def test_predictive_probabilities_are_those_of_nuts(tmp_path):
     reference = np.array(json.loads(REFERENCE.read_text()))
     difference = np.abs(ensemble.predict(x).mean[:, 0] - reference)
     assert difference.mean() < 0.02
-    # The mode alone, which is no posterior mean, is farther off than the ensemble.
