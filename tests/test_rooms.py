@@ -23,7 +23,7 @@ FIELD = {
     "noise": {"keras", "numpy"},
     "rules": {"keras"},
     "optimizers": {"keras", "tensorflow", "jax", "torch", "numpy"},
-    "models": {"keras", "numpy"},
+    "models": {"keras", "numpy", "tensorflow", "tensorflow_hub"},
 }
 
 
