@@ -22,7 +22,8 @@ def application(name, input_shape, classes, *, weights=None, mean=0.0, std=1.0):
     they were trained on.
 
     Args:
-        name: A name of `application_names`.
+        name: A name of `application_names`; `":alpha=0.35"` behind it sets that
+            argument of the network to that number.
         input_shape: Height, width and channels; the networks set a least size.
         classes: Positive integer, length of the output.
         weights: `None` (random), `"imagenet"` or the path of a weights file without the
@@ -33,8 +34,13 @@ def application(name, input_shape, classes, *, weights=None, mean=0.0, std=1.0):
     Returns:
         A Keras model from pictures to logits.
     """
+    name, arguments = _arguments(name)
     trunk = getattr(keras.applications, name)(
-        include_top=False, weights=weights, input_shape=input_shape, pooling="avg"
+        include_top=False,
+        weights=weights,
+        input_shape=input_shape,
+        pooling="avg",
+        **arguments,
     )
     inputs = keras.Input(input_shape)
     bytes_scale = [255.0 * s for s in _per_channel(std, input_shape)]
@@ -43,6 +49,25 @@ def application(name, input_shape, classes, *, weights=None, mean=0.0, std=1.0):
     x = _module(name).preprocess_input(x)
     x = layers.Dense(classes, dtype="float32", name="logits")(trunk(x))
     return keras.Model(inputs, x, name=name.lower())
+
+
+def _arguments(text):
+    """`NAME:alpha=0.35` as the name and a dictionary."""
+    name, colon, setting = text.partition(":")
+    if not colon:
+        return name, {}
+    key, _, value = setting.partition("=")
+    known = inspect.signature(getattr(keras.applications, name)).parameters
+    try:
+        number = float(value)
+    except ValueError:
+        number = None
+    if key not in known or number is None:
+        raise ValueError(
+            f"Argument `name` must set an argument of {name} to a number, as in "
+            f"applications/MobileNetV2:alpha=0.35. Received: name={text!r}"
+        )
+    return name, {key: number}
 
 
 def _per_channel(value, input_shape):
