@@ -13,8 +13,9 @@ PACKAGE = pathlib.Path(keras_asgld.__file__).parent
 # Lowest first: a room imports only from itself and from rooms before it. Rooms that
 # share a line do not import each other.
 ROOMS = [
-    ["noise", "rules"],
+    ["noise", "rules", "atomic", "calibration"],
     ["optimizers"],
+    ["callbacks"],
     ["models", "data"],
     ["experiments"],
     ["__main__"],
@@ -22,6 +23,9 @@ ROOMS = [
 FIELD = {
     "noise": {"keras", "numpy"},
     "rules": {"keras"},
+    "atomic": set(),
+    "calibration": {"numpy", "sklearn"},
+    "callbacks": {"keras", "numpy"},
     "optimizers": {"keras", "tensorflow", "jax", "torch", "numpy"},
     "models": {"keras", "numpy", "tensorflow", "tensorflow_hub"},
 }

@@ -75,6 +75,8 @@ def _compare(values, _):
     seeds = options.seeds(values["seeds"])
     plan = _plan(values, optimizers, seeds)
     first = plan[0]
+    if values["tensorboard"]:
+        environment.require("tensorboard", "tensorboard")
     folder = Path(values["out_dir"] or f"asgld-results/{_task(first)}")
     make_folder(folder)
     for run_settings in plan:
@@ -82,13 +84,17 @@ def _compare(values, _):
         records.check_same(place, records.read(place), run_settings)
 
     data = _load_data(values, first)
-    from keras_asgld.experiments import compare
+    from keras_asgld.experiments import compare, summary
     from keras_asgld.experiments.progress import Progress
 
     size = (len(plan), first.epochs, data.steps_per_epoch)
     with Progress(*size, interval=10.0) as progress:
-        title, rows = compare.compare(plan, folder, data, progress)
-    _print_table(title, rows)
+        title, rows, calibrated = compare.compare(
+            plan, folder, data, progress, tensorboard=bool(values["tensorboard"])
+        )
+    _print_table(summary.rich_table(rows, title))
+    if calibrated:
+        _print_table(summary.rich_cells(*calibrated))
     print(f"records, table and figure: {folder}")
     return 0
 
@@ -151,6 +157,8 @@ def _plan(values, optimizers, seeds):
             drop_epochs=options.drop_epochs(values["drop_epochs"]),
             strategy=values.get("strategy", "one"),
             flags=values,
+            ensemble=values.get("ensemble"),
+            monitor=values.get("monitor") or None,
         )
         for seed in seeds
         for optimizer in optimizers
@@ -184,14 +192,11 @@ def _task(chosen):
     return re.sub(r"[^A-Za-z0-9._=-]+", "-", name)
 
 
-def _print_table(title, rows):
+def _print_table(table):
     from rich.console import Console
     from rich.measure import Measurement
 
-    from keras_asgld.experiments import summary
-
     console = Console()
-    table = summary.rich_table(rows, title)
     # A wrapped line is better than a cut-off figure.
     wide = console.options.update(max_width=1000)
     console.width = max(console.width, Measurement.get(console, wide, table).maximum)

@@ -2,13 +2,20 @@
 
 import json
 
-from keras_asgld.experiments import figures, files, records, summary, training
+from keras_asgld.experiments import (
+    ensembles,
+    figures,
+    files,
+    records,
+    summary,
+    training,
+)
 from keras_asgld.experiments.files import ExperimentError
 
 FIGURE = "curves.png"
 
 
-def compare(plan, folder, data, progress):
+def compare(plan, folder, data, progress, tensorboard=False):
     """Do every run of `plan` that is not yet done; write table and figure.
 
     The runs of one seed have the same initial weights and the same batches.
@@ -16,28 +23,46 @@ def compare(plan, folder, data, progress):
     Args:
         plan: A list of `Settings` of one task, in the order of the runs.
         folder: Where everything goes: `runs/OPTIMIZER-seedN/record.json`,
-            `summary.json`, `table.md` and `curves.png`.
+            `summary.json`, `table.md` and `curves.png`; with ensembles
+            `reliability.png`.
         data: The data set, as `keras_asgld.data.load` returns it.
         progress: A `Progress`.
+        tensorboard: Whether each run's folder gets event files.
 
     Returns:
-        The table's title and rows, as `summary.summarize` gives them.
+        The table's title and rows, as `summary.summarize` gives them, and header,
+        lines and title of the ensembles' table, or None where there is none.
     """
     folder = files.make_folder(folder)
     results = [
-        training.run(settings, records.run_folder(folder, settings), data, progress)
+        training.run(
+            settings,
+            records.run_folder(folder, settings),
+            data,
+            progress,
+            tensorboard=tensorboard,
+        )
         for settings in plan
     ]
     rows = summary.summarize(results)
     title = describe(plan[0], results)
-    text = json.dumps({"title": title, "rows": rows}, indent=1, allow_nan=False)
+    found = {"title": title, "rows": rows}
+    table = summary.markdown(rows, title)
+    calibrated = None
+    if any("calibration" in record for record in results):
+        found["ensembles"] = ensembles.summarize(results)
+        calibrated = *ensembles.cells(found["ensembles"]), ensembles.title(results)
+        table += "\n" + summary.markdown_cells(*calibrated)
+    text = json.dumps(found, indent=1, allow_nan=False)
     files.write(folder / "summary.json", text + "\n")
-    files.write(folder / "table.md", summary.markdown(rows, title))
+    files.write(folder / "table.md", table)
     try:
+        if calibrated:
+            ensembles.draw(folder / ensembles.FIGURE, results)
         figures.draw(folder / FIGURE, {figures.describe(results): results})
     except ExperimentError as error:
         progress.warn(str(error))
-    return title, rows
+    return title, rows, calibrated
 
 
 def describe(settings, results):

@@ -1,10 +1,13 @@
 """What a record says about where its figures come from."""
 
 import contextlib
+import importlib
 import os
 import platform
 import sys
 from importlib import metadata
+
+from keras_asgld.experiments.files import ExperimentError
 
 
 def ask_for_determinism():
@@ -13,6 +16,16 @@ def ask_for_determinism():
     known = os.environ.get("XLA_FLAGS", "")
     if "xla_gpu_deterministic_ops" not in known:
         os.environ["XLA_FLAGS"] = f"{known} {flag}".strip()
+
+
+def require(package, extra):
+    """Raise where a package is missing that an extra of the project brings."""
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        raise ExperimentError(
+            f'{package} is missing; pip install "keras-asgld[{extra}]"'
+        ) from error
 
 
 @contextlib.contextmanager

@@ -1,11 +1,8 @@
 """Learning curves from records, in the form of the paper's Figures 1 and 2."""
 
-import io
-
 import numpy as np
 
-from keras_asgld.experiments import files, recipes
-from keras_asgld.experiments.files import ExperimentError
+from keras_asgld.experiments import drawing, noise_panel, recipes
 
 PANELS = {"train_accuracy": "training accuracy", "test_accuracy": "test accuracy"}
 # Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow
@@ -20,7 +17,8 @@ def draw(path, columns):
 
     One task gives two panels side by side, training and test; several tasks give
     a column each. A line is the mean over an optimizer's seeds, the band around
-    it one standard deviation, and its name stands at its end.
+    it one standard deviation, and its name stands at its end. Where runs of a single
+    task were monitored, their noise is drawn below.
 
     Args:
         path: The PNG to write.
@@ -29,17 +27,10 @@ def draw(path, columns):
     Raises:
         ExperimentError: matplotlib is missing, or the file cannot be written.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ExperimentError(
-            'no figure drawn: matplotlib is missing; pip install "keras-asgld[plots]"'
-        ) from error
     single = len(columns) == 1
-    shape = (1, 2) if single else (2, len(columns))
-    figure = Figure(figsize=(5.0 * shape[1], 3.9 * shape[0]), layout="constrained")
-    FigureCanvasAgg(figure)
+    monitored = single and noise_panel.present(*columns.values())
+    shape = (1 + monitored, 2) if single else (2, len(columns))
+    figure = drawing.figure((5.0 * shape[1], 3.9 * shape[0]))
     axes = figure.subplots(*shape, squeeze=False)
     for j, (title, records) in enumerate(columns.items()):
         curves = _curves(records)
@@ -47,13 +38,18 @@ def draw(path, columns):
             ax = axes[0, i] if single else axes[i, j]
             _panel(ax, curves, name)
             ax.set_title(panel if single else f"{title}: {panel}", **_TITLE)
+        for ax, (name, panel) in zip(
+            axes[1] if monitored else (), noise_panel.PANELS.items(), strict=False
+        ):
+            _axes(ax, curves, [])
+            lines = {n: (*_style(n, curves), runs) for n, runs in curves.items()}
+            noise_panel.draw(ax, lines, name)
+            ax.set_title(panel, **_TITLE)
     if single:
         figure.suptitle(
             next(iter(columns)), x=0.01, ha="left", fontsize=9.5, color=_GREY
         )
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160)
-    files.write(path, [buffer.getbuffer()])
+    drawing.save(figure, path)
 
 
 _TITLE = {"loc": "left", "fontsize": 11.5, "fontweight": "bold"}

@@ -1,11 +1,13 @@
-"""Files that are either whole or absent, and errors that fit on one line."""
+"""Whole files and writable folders, and errors that fit on one line."""
 
 import contextlib
-import os
 import tempfile
 from pathlib import Path
 
-PARTIAL = ".partial-"
+from keras_asgld import atomic
+from keras_asgld.atomic import remove_partial
+
+__all__ = ["ExperimentError", "make_folder", "remove_partial", "replacing", "write"]
 
 
 class ExperimentError(Exception):
@@ -13,34 +15,20 @@ class ExperimentError(Exception):
 
 
 def write(path, data):
-    """Write `data` (str, or bytes in pieces) so that no reader ever sees half of it.
-
-    The bytes go to a temporary file in the same folder, reach the disk, and
-    take the name `path` in one step: a process killed at any moment leaves
-    either the old content or the new.
-    """
+    """Write `data` (str, or bytes in pieces) so that no reader ever sees half of it."""
     pieces = [data.encode()] if isinstance(data, str) else data
     with replacing(path) as partial, open(partial, "wb") as file:
         file.writelines(pieces)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 @contextlib.contextmanager
 def replacing(path):
-    """A temporary name beside `path`, which becomes `path` if all goes well.
-
-    The suffixes are kept, for writers that choose the format by them.
-    """
-    path = Path(path)
-    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    """As `atomic.replacing`, with the user's kind of error."""
     try:
-        yield partial
-        os.replace(partial, path)
+        with atomic.replacing(path) as partial:
+            yield partial
     except OSError as error:
         raise ExperimentError(f"cannot write {path}: {reason(error)}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def make_folder(path):
@@ -48,19 +36,13 @@ def make_folder(path):
     path = Path(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path, prefix=PARTIAL):
+        with tempfile.TemporaryFile(dir=path, prefix=atomic.PARTIAL):
             pass
     except OSError as error:
         raise ExperimentError(
             f"cannot write to the folder {path}: {reason(error)}"
         ) from error
     return path
-
-
-def remove_partial(folder):
-    """Remove what a killed process left half-written in `folder`."""
-    for path in Path(folder).glob(f"{PARTIAL}*"):
-        path.unlink(missing_ok=True)
 
 
 def reason(error):

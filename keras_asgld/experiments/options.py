@@ -40,6 +40,11 @@ _HYPERPARAMETERS = {
     "momentum": (str, None, "of asgld and momentum; beta_1 of the adams"),
     "noise": (str, None, "asgld's noise scale"),
 }
+_WATCHING = {
+    "ensemble": (int, None, "average over the last so many epochs' weights"),
+    "monitor": (bool, None, "measure the noise of asgld and its family"),
+    "tensorboard": (bool, None, "write event files for TensorBoard"),
+}
 _OVERRIDES = "Optimizers (VALUE for all, or NAME=VALUE,NAME=VALUE)"
 _FOLDER = "default asgld-results/DATASET-MODEL"
 
@@ -52,6 +57,7 @@ GROUPS = {
             **_TRAINING,
         },
         _OVERRIDES: _HYPERPARAMETERS,
+        "Watching": _WATCHING,
         "Output": {"out_dir": (str, None, _FOLDER)},
     },
     "train": {
@@ -120,6 +126,7 @@ def _define(kind):
     return {
         str: flags.DEFINE_string,
         int: flags.DEFINE_integer,
+        bool: flags.DEFINE_boolean,
         float: flags.DEFINE_float,
         list: flags.DEFINE_list,
     }[kind]

@@ -27,7 +27,9 @@ TASKS = {
 class Settings:
     """Everything that decides the figures of one run, and nothing else.
 
-    `image_size` and `train_size` of None leave the data set as it is.
+    `image_size` and `train_size` of None leave the data set as it is. `ensemble` is
+    the number of last epochs whose weights are averaged over, or None; `monitor` is
+    True where the noise is measured, else None.
     """
 
     dataset: str
@@ -47,6 +49,8 @@ class Settings:
     strategy: str = "one"
     fine_tuning: dict | None = None
     mixed_precision: str | None = None
+    ensemble: int | None = None
+    monitor: bool | None = None
 
     def __post_init__(self):
         _known("dataset", self.dataset, TASKS)
@@ -57,6 +61,9 @@ class Settings:
         for name in ("epochs", "batch_size", "image_size", "train_size"):
             value = getattr(self, name)
             _check(name, value, value is None or value >= 1, "at least 1")
+        if self.ensemble is not None:
+            good = 1 <= self.ensemble <= self.epochs
+            _check("ensemble", self.ensemble, good, "at least 1 and at most `epochs`")
         _check("seed", self.seed, 0 <= self.seed < 2**32, "in [0, 2**32)")
         _check(
             "weight_decay",

@@ -60,8 +60,12 @@ def last(record, name):
 
 def rich_table(rows, title):
     """The rows as a table for the terminal."""
+    return rich_cells(*_cells(rows), title)
+
+
+def rich_cells(header, lines, title):
+    """Text as a table for the terminal."""
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    header, lines = _cells(rows)
     for i, name in enumerate(header):
         table.add_column(name, justify="right" if i else "left", no_wrap=True)
     for line in lines:
@@ -71,7 +75,11 @@ def rich_table(rows, title):
 
 def markdown(rows, title):
     """The rows as a Markdown table under its title."""
-    header, lines = _cells(rows)
+    return markdown_cells(*_cells(rows), title)
+
+
+def markdown_cells(header, lines, title):
+    """Text as a Markdown table under its title."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     table = [header, rule, *lines]
     text = "\n".join("| " + " | ".join(line) + " |" for line in table)

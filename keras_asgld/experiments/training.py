@@ -9,6 +9,7 @@ import keras
 import numpy as np
 
 from keras_asgld.experiments import (
+    calibrating,
     checkpoints,
     environment,
     files,
@@ -16,13 +17,14 @@ from keras_asgld.experiments import (
     recipes,
     records,
     strategies,
+    watching,
 )
 from keras_asgld.experiments.files import ExperimentError
 
 WEIGHTS = "model.weights.h5"
 
 
-def run(settings, folder, data, progress, keep_weights=False):
+def run(settings, folder, data, progress, keep_weights=False, tensorboard=False):
     """Train one network and return its record, which is also in `folder`.
 
     Every finished epoch leaves a checkpoint and a record. Called again with the
@@ -35,6 +37,7 @@ def run(settings, folder, data, progress, keep_weights=False):
         data: What `keras_asgld.data.load` returned, whatever its seed.
         progress: A `Progress`, told of every step, epoch and warning.
         keep_weights: Whether to leave the final weights as `model.weights.h5`.
+        tensorboard: Whether to leave event files for TensorBoard.
 
     Returns:
         The record, a dict as `records` describes it, `"finished"` or, where the
@@ -51,6 +54,7 @@ def run(settings, folder, data, progress, keep_weights=False):
     progress.begin(settings.label, record)
     if record is not None and record["status"] != "running":
         checkpoints.remove(folder)
+        watching.remove_members(folder)
         progress.end(record)
         return record
 
@@ -77,6 +81,7 @@ def run(settings, folder, data, progress, keep_weights=False):
             steps_per_epoch=data.steps_per_epoch,
             validation_data=data.test(),
             callbacks=[
+                *watching.callbacks(settings, folder, model.optimizer, tensorboard),
                 _Recorder(record, folder, progress),
                 *fine_tuning.callbacks(settings, model),
             ],
@@ -86,11 +91,16 @@ def run(settings, folder, data, progress, keep_weights=False):
     record["status"] = "failed" if _diverged(epochs) else "finished"
     if _diverged(epochs):
         record["failure"] = f"the loss was not finite in epoch {len(epochs)}"
+    elif settings.ensemble:
+        ensemble = watching.ensemble(settings, folder)
+        ensemble.set_model(model)
+        record["calibration"] = calibrating.measure(model, ensemble, data)
     if keep_weights:
         with files.replacing(folder / WEIGHTS) as partial:
             model.save_weights(partial)
     records.write(folder, record)
     checkpoints.remove(folder)
+    watching.remove_members(folder)
     progress.end(record)
     return record
 
@@ -132,6 +142,9 @@ class _Recorder(keras.callbacks.Callback):
             "seconds": self.last_end - self.begin,
             "step_seconds": steady / (self.steps - 1) if self.steps > 1 else None,
         }
+        noise = {name: logs[name] for name in watching.NOISE if name in logs}
+        if noise:
+            figures["noise"] = {name: _figure(value) for name, value in noise.items()}
         epochs = self.record["epochs"]
         epochs.append(figures)
         if _diverged(epochs):

@@ -1,0 +1,243 @@
+"""WeightEnsemble: keeps weight samples of a run, and predicts with all of them."""
+
+import contextlib
+import typing
+
+import keras
+import numpy as np
+
+from keras_asgld.callbacks.arguments import check_integer
+from keras_asgld.callbacks.averaging import averaged, probabilities_by_loss
+from keras_asgld.callbacks.members import Members
+
+UNITS = ("epoch", "step", "cycle")
+
+
+class Prediction(typing.NamedTuple):
+    """Mean and standard deviation (n, not n - 1) over the members, NumPy arrays."""
+
+    mean: np.ndarray
+    spread: np.ndarray
+
+
+class WeightEnsemble(keras.callbacks.Callback):
+    """Collects weights during training; the samples of a posterior, or of a valley.
+
+    ```python
+    import keras
+    from keras_asgld import SGLD, WeightEnsemble
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(SGLD(0.05, temperature=1 / 32, seed=0), loss)
+    ensemble = WeightEnsemble("members", burn_in=1)
+    x, y = keras.ops.ones((32, 4)), keras.ops.ones((32,))
+    history = model.fit(x, y, epochs=3, verbose=0, callbacks=[ensemble])
+    mean, spread = ensemble.predict(x)  # of the probabilities of two members
+    assert mean.shape == spread.shape == (32, 3)
+    ensemble.as_model().save("ensemble.keras")
+    ```
+
+    A member is all weights of the model, batch-norm statistics included, in a file of
+    its own, a NumPy `.npz` of the arrays of `model.get_weights()`; memory never holds
+    more than one. `directory/ensemble.json` lists them.
+
+    A run that is continued, from a checkpoint that restores the optimizer
+    (`BackupAndRestore`, a saved model), ends with the members of an uninterrupted
+    one, if this callback stands before the one that saves the state in `callbacks`.
+    When the first epoch begins, the members of steps that the optimizer has yet to do
+    are dropped; so a new model that is trained into an old directory starts a new
+    ensemble. To use an ensemble in another process, make it with the same directory
+    and call `ensemble.set_model(model)`.
+
+    Args:
+        directory: A path. Made when the first member is stored.
+        frequency: An integer >= 1. One member every so many units. Defaults to `1`.
+        unit: `"epoch"`; `"step"` (a training step, a batch); or `"cycle"`, a cycle of
+            the learning rate, which ends with a step of a lower or equal rate than the
+            step before and a higher one after; so a warm-up is none. Defaults to
+            `"epoch"`. With `steps_per_execution` above one, what is due within an
+            execution is stored at its end.
+        burn_in: An integer >= 0, so many units are left out: the first member is stored
+            after unit `burn_in + frequency`. Epochs are counted as in `fit` (from
+            `initial_epoch`), steps by the optimizer, cycles from step 0. Defaults to
+            `0`.
+        max_members: An integer >= 1. When there are more, the oldest is dropped, so
+            that the last `max_members` stay. Defaults to `20`.
+        activation: What turns the model's outputs into probabilities: an identifier
+            that `keras.activations.get` takes, such as `"softmax"`, or `"linear"` for
+            outputs that are averaged as they are. With `None` (the default) the
+            loss that the model was compiled with tells: softmax or sigmoid where it is
+            a cross-entropy `from_logits=True`, else nothing.
+
+    Raises:
+        ValueError: If an argument is out of its range; in `fit`, if `unit="cycle"` and
+            the learning rate is no schedule.
+    """
+
+    def __init__(
+        self,
+        directory,
+        frequency=1,
+        unit="epoch",
+        burn_in=0,
+        max_members=20,
+        activation=None,
+    ):
+        super().__init__()
+        check_integer("frequency", frequency, 1)
+        check_integer("burn_in", burn_in, 0)
+        check_integer("max_members", max_members, 1)
+        if unit not in UNITS:
+            raise ValueError(
+                f"`unit` must be one of {', '.join(UNITS)}. Received: unit={unit!r}"
+            )
+        self.frequency, self.burn_in = int(frequency), int(burn_in)
+        self.unit, self.max_members = unit, int(max_members)
+        self.activation = activation and keras.activations.get(activation)
+        self.members = Members(directory)
+
+    def __len__(self):
+        return len(self.members.steps())
+
+    def on_train_begin(self, logs=None):
+        optimizer = self._inner_optimizer()
+        self._schedule = getattr(optimizer, "_learning_rate", None)
+        schedule = keras.optimizers.schedules.LearningRateSchedule
+        if self.unit == "cycle" and not isinstance(self._schedule, schedule):
+            raise ValueError(
+                '`unit="cycle"` needs a learning rate that is a schedule. '
+                f"Received: unit='cycle', learning_rate={optimizer.learning_rate!r}"
+            )
+        self._begun = False
+
+    def on_epoch_begin(self, epoch, logs=None):
+        # Counted from here on: to read it at each step would wait for the device.
+        iterations = self._inner_optimizer()._iterations
+        self._step = int(keras.ops.convert_to_numpy(iterations))
+        if not self._begun:  # callbacks that restore the state have done so by now
+            self._begun = True
+            self.members.cut(self._step)
+            since, self._cycles = self.members.last()
+            if self.unit == "cycle":
+                steps = range(since + 1, self._step + 1)
+                self._cycles += sum(map(self._ends_a_cycle, steps))
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self._begin = batch
+
+    def on_train_batch_end(self, batch, logs=None):
+        due = 0
+        for _ in range(batch + 1 - self._begin):
+            self._step += 1
+            count = 0
+            if self.unit == "step":
+                count = self._step
+            elif self.unit == "cycle" and self._ends_a_cycle(self._step):
+                self._cycles = count = self._cycles + 1
+            if self._is_due(count):
+                due = count
+        if due:
+            self._store(due)
+
+    def on_epoch_end(self, epoch, logs=None):
+        if self.unit == "epoch" and self._is_due(epoch + 1):
+            self._store(epoch + 1)
+
+    def predict(self, x, batch_size=None):
+        """The mean of the members' probabilities and their spread.
+
+        The members predict one after the other; only sums are kept.
+
+        Args:
+            x: What `model.predict` takes and can be gone through more than once.
+            batch_size: As in `model.predict`.
+
+        Returns:
+            A `Prediction`: `mean` and `spread`, float64 arrays of the shape of the
+            model's output.
+
+        Raises:
+            ValueError: If there are no members, or no model is known.
+        """
+        mean = square = 0.0
+        activation = self._activation()
+        with self._every_member() as members:
+            for count, model in enumerate(members, 1):
+                outputs = model.predict(x, batch_size=batch_size, verbose=0)
+                if not isinstance(outputs, np.ndarray):
+                    raise ValueError(
+                        "`model` must have one output. "
+                        f"Received: model of outputs {sorted(model.output_names)}"
+                    )
+                outputs = keras.ops.convert_to_tensor(outputs)
+                outputs = keras.ops.convert_to_numpy(activation(outputs))
+                change = outputs.astype("float64") - mean
+                mean = mean + change / count
+                square = square + change * (outputs - mean)
+        return Prediction(mean, np.sqrt(square / count))
+
+    def as_model(self):
+        """One Keras model that holds all members and gives their mean probability.
+
+        It saves (`.keras`), loads, exports and serves as any other; its size is that
+        of all members. The members' spread is `predict`'s alone.
+
+        Raises:
+            ValueError: If there are no members, no model is known, or it cannot be made
+                anew from its configuration.
+        """
+        activation = self._activation()
+        with self._every_member() as members:
+            return averaged(members, activation)
+
+    def _activation(self):
+        self._check()
+        return self.activation or probabilities_by_loss(self.model.loss)
+
+    @contextlib.contextmanager
+    def _every_member(self):
+        """The model with one member's weights after the other's, then with its own."""
+        self._check()
+        model = self.model
+        own = model.get_weights()
+
+        def members():
+            for step in self.members.steps():
+                self.members.load(step, model)
+                yield model
+
+        try:
+            yield members()
+        finally:
+            model.set_weights(own)
+
+    def _check(self):
+        if self._model is None:
+            raise ValueError(
+                "`WeightEnsemble` knows no model: train with it, or call "
+                "`set_model(model)`. Received: model=None"
+            )
+        if not len(self):
+            raise ValueError(
+                f"`directory` must hold members. Received: "
+                f"directory={str(self.members.folder)!r}"
+            )
+
+    def _is_due(self, count):
+        count -= self.burn_in
+        return count > 0 and count % self.frequency == 0
+
+    def _ends_a_cycle(self, step):
+        """Whether step number `step` (from 1) is the last of a learning-rate cycle."""
+        if step < 2:
+            return False
+        before, last, after = (float(self._schedule(step + i)) for i in (-2, -1, 0))
+        return before >= last < after
+
+    def _store(self, count):
+        self.members.add(self._step, count, self.model, self.max_members)
+
+    def _inner_optimizer(self):
+        optimizer = self.model.optimizer
+        return getattr(optimizer, "inner_optimizer", optimizer)

@@ -1,0 +1,139 @@
+"""A small model, its data, and an optimizer that tells what gradients it was given."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_asgld import ASGLD, PSGLD, SGHMC, SGLD, noise
+
+N, BATCH = 24, 8
+STEPS = N // BATCH
+FAMILY = {
+    "ASGLD": (ASGLD, {"learning_rate": 0.05, "momentum": 0.8, "noise": 1.5}),
+    "SGLD": (SGLD, {"learning_rate": 0.05, "temperature": 0.02}),
+    "PSGLD": (
+        PSGLD,
+        {"learning_rate": 0.05, "temperature": 0.02, "rho": 0.9, "epsilon": 0.01},
+    ),
+    "SGHMC": (SGHMC, {"learning_rate": 0.05, "momentum": 0.8, "temperature": 0.02}),
+}
+
+
+def make(name, **changes):
+    cls, numbers = FAMILY[name]
+    return cls(**{**numbers, "seed": 7, **changes})
+
+
+def small_model(normalised=False):
+    """Two layers, or three with batch normalisation, on four features."""
+    keras.utils.set_random_seed(0)
+    layers = [
+        keras.Input((4,)),
+        keras.layers.Dense(5, activation="tanh", name="hidden"),
+        keras.layers.Dense(3, name="output"),
+    ]
+    if normalised:
+        layers.insert(2, keras.layers.BatchNormalization(momentum=0.5, name="norm"))
+    return keras.Sequential(layers)
+
+
+def compiled(optimizer, normalised=False, **others):
+    model = small_model(normalised)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(optimizer, loss, **others)
+    return model
+
+
+def data():
+    rng = np.random.default_rng(3)
+    x = rng.normal(size=(N, 4)).astype("float32")
+    return x, rng.integers(3, size=N)
+
+
+def fit(model, epochs, callbacks, **others):
+    x, y = data()
+    others = {"batch_size": BATCH, "shuffle": False, "verbose": 0, **others}
+    return model.fit(x, y, epochs=epochs, callbacks=callbacks, **others).history
+
+
+def as_numpy(tensor):
+    return ops.convert_to_numpy(ops.convert_to_tensor(tensor))
+
+
+def record_gradients(optimizer):
+    """Lets the optimizer tell, in a model that runs eagerly, what its rule was given.
+
+    Returns:
+        A dict from (update, variable index) to the gradient in float64.
+    """
+    gradients = {}
+    step = optimizer.update_step
+
+    def recorded(gradient, variable, learning_rate):
+        place = int(optimizer.iterations), optimizer._get_variable_index(variable)
+        gradients[place] = as_numpy(gradient).astype("float64")
+        return step(gradient, variable, learning_rate)
+
+    optimizer.update_step = recorded
+    return gradients
+
+
+def draw(optimizer, index, update, shape):
+    words = ops.convert_to_tensor(optimizer._noise_words)[index]
+    z = noise.normal(words, ops.convert_to_tensor(update, "int32"), shape)
+    return as_numpy(z).astype("float64")
+
+
+def by_hand(optimizer, gradients, update, rate=0.05, noisy=lambda index: True):
+    """The figures of one update, in float64, from the gradients since the first."""
+    name = next(name for name, (cls, _) in FAMILY.items() if isinstance(optimizer, cls))
+    numbers = FAMILY[name][1]
+    T, rho = numbers.get("temperature"), numbers.get("momentum", numbers.get("rho"))
+    gradient, random, mean, heats = [], [], [], []
+    for index in sorted({index for _, index in gradients}):
+        a = b = 0.0
+        for t in range(update + 1):
+            g = gradients[t, index]
+            z = draw(optimizer, index, t, g.shape) * noisy(index)
+            if name == "ASGLD":
+                old, a = a, rho * a + (1 - rho) * g
+                b = rho * b + (1 - rho) * (g - a) * (g - old)
+            elif name == "PSGLD":
+                a = rho * a + (1 - rho) * g**2
+            elif name == "SGHMC":
+                push = np.sqrt(2 * (1 - rho) * rate * T) * z
+                a = rho * a - rate * g + push
+        step, mu = rate * g, 0 * g
+        heat = T
+        if name == "ASGLD":
+            psi = numbers["noise"]
+            push, mu = rate * psi * np.sqrt(b) * z, rate * psi * a
+            heat = rate * psi**2 * b / (2 * (1 + psi))
+        elif name == "SGLD":
+            push = np.sqrt(2 * rate * T) * z
+        elif name == "PSGLD":
+            G = 1 / (numbers["epsilon"] + np.sqrt(a))
+            step, push = G * step, np.sqrt(2 * rate * T * G) * z
+        else:
+            heat = (1 + rho) * a**2 / (2 * rate)
+        gradient.append(step.ravel())
+        random.append(push.ravel())
+        mean.append(mu.ravel())
+        if noisy(index):
+            heats.append(np.broadcast_to(heat, g.shape).ravel())
+    gradient, random, mean = map(np.concatenate, (gradient, random, mean))
+    figures = {
+        "noise_norm": np.linalg.norm(random),
+        "gradient_norm": np.linalg.norm(gradient),
+        "noise_to_gradient": np.linalg.norm(random) / np.linalg.norm(gradient),
+        "temperature": np.concatenate(heats).mean(),
+        "effective_learning_rate": rate,
+    }
+    if name == "ASGLD":
+        whole = mean @ mean + random @ random
+        figures["mean_share"] = mean @ mean / whole
+        figures["variance_share"] = random @ random / whole
+        figures["effective_learning_rate"] = rate * 2.5
+    if name == "SGHMC":
+        figures["effective_learning_rate"] = rate / 0.2
+    return figures

@@ -1,0 +1,287 @@
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from monitored import STEPS, as_numpy, compiled, data, fit, make
+
+from keras_asgld import WeightEnsemble
+
+
+class Keep(keras.callbacks.Callback):
+    """All weights after each epoch and after each step."""
+
+    def on_train_begin(self, logs=None):
+        self.epochs, self.steps = [], []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(self.model.get_weights())
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.epochs.append(self.model.get_weights())
+
+
+def softmax(x):
+    x = np.exp(x - x.max(-1, keepdims=True))
+    return x / x.sum(-1, keepdims=True)
+
+
+def by_hand(model, weights, x, of=softmax):
+    """Mean and standard deviation of the probabilities of explicit members."""
+    own, outputs = model.get_weights(), []
+    for each in weights:
+        model.set_weights(each)
+        outputs.append(of(as_numpy(model(x)).astype("float64")))
+    model.set_weights(own)
+    return np.mean(outputs, 0), np.std(outputs, 0)
+
+
+def stored(ensemble):
+    model = ensemble.model
+    own, weights = model.get_weights(), []
+    for step in ensemble.members.steps():
+        ensemble.members.load(step, model)
+        weights.append(model.get_weights())
+    model.set_weights(own)
+    return weights
+
+
+def assert_same(weights, others):
+    assert len(weights) == len(others) > 0
+    for one, other in zip(weights, others, strict=True):
+        for a, b in zip(one, other, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_mean_and_spread_are_those_of_explicit_members(tmp_path):
+    ensemble, keep = WeightEnsemble(tmp_path, burn_in=1), Keep()
+    model = compiled(make("SGLD"), normalised=True)
+    fit(model, 4, [ensemble, keep])
+    own = model.get_weights()
+    x, _ = data()
+    # Batch normalisation has statistics of its own in each member.
+    statistics = [weights[4] for weights in keep.epochs]
+    assert not np.allclose(statistics[1], statistics[2])
+    prediction = ensemble.predict(x, batch_size=5)
+    mean, spread = by_hand(model, keep.epochs[1:], x)
+    np.testing.assert_allclose(prediction.mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(prediction.spread, spread, rtol=1e-3, atol=1e-6)
+    assert_same([own], [model.get_weights()])
+
+
+def test_prediction_in_the_midst_of_training_leaves_no_trace(tmp_path):
+    class Predict(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            ensemble.predict(data()[0])
+
+    ensemble = WeightEnsemble(tmp_path)
+    plain, watched = compiled(make("SGHMC")), compiled(make("SGHMC"))
+    fit(plain, 2, [])
+    fit(watched, 2, [ensemble, Predict()])
+    assert_same([plain.get_weights()], [watched.get_weights()])
+
+
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
+def test_half_precision_members(tmp_path, policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        ensemble = WeightEnsemble(tmp_path)
+        model = compiled(make("ASGLD"))
+        fit(model, 1, [ensemble])
+        assert_same(stored(ensemble), [model.get_weights()])
+        assert np.isfinite(ensemble.predict(data()[0]).mean).all()
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
+def test_as_model_saves_loads_and_serves_in_a_new_process(tmp_path):
+    ensemble = WeightEnsemble(tmp_path / "members")
+    fit(compiled(make("ASGLD"), normalised=True), 3, [ensemble])
+    x, _ = data()
+    mean = ensemble.predict(x).mean
+    network = ensemble.as_model()
+    np.testing.assert_allclose(network.predict(x, verbose=0), mean, rtol=1e-5)
+    network.save(tmp_path / "ensemble.keras")
+    np.save(tmp_path / "x.npy", x)
+    program = (
+        "import keras, numpy as np; model = keras.saving.load_model('ensemble.keras');"
+        "np.save('mean.npy', model.predict(np.load('x.npy'), verbose=0))"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    np.testing.assert_allclose(np.load(tmp_path / "mean.npy"), mean, rtol=1e-5)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a SavedModel")
+def test_as_model_exports(tmp_path):
+    import tensorflow as tf
+
+    ensemble = WeightEnsemble(tmp_path / "members")
+    fit(compiled(make("ASGLD")), 2, [ensemble])
+    x, _ = data()
+    ensemble.as_model().export(tmp_path / "served", verbose=False)
+    served = tf.saved_model.load(tmp_path / "served")
+    np.testing.assert_allclose(served.serve(x), ensemble.predict(x).mean, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "settings, steps",
+    [
+        ({"unit": "step", "frequency": 2}, [2, 4, 6, 8, 10, 12]),
+        ({"unit": "step", "frequency": 4, "burn_in": 3}, [7, 11]),
+        ({"frequency": 2, "burn_in": 1}, [9]),
+        ({"unit": "step", "max_members": 3}, [10, 11, 12]),
+    ],
+)
+def test_when_members_are_taken(tmp_path, settings, steps):
+    ensemble, keep = WeightEnsemble(tmp_path, **settings), Keep()
+    fit(compiled(make("ASGLD")), 4, [ensemble, keep])
+    manifest = json.loads((tmp_path / "ensemble.json").read_text())
+    assert [member["step"] for member in manifest["members"]] == steps
+    files = {member["weights"] for member in manifest["members"]}
+    assert files | {"ensemble.json"} == {path.name for path in tmp_path.iterdir()}
+    assert_same(stored(ensemble), [keep.steps[step - 1] for step in steps])
+
+
+def test_a_member_at_the_end_of_each_cycle(tmp_path):
+    schedule = keras.optimizers.schedules.CosineDecayRestarts(0.05, 4, 1.0)
+    ensemble = WeightEnsemble(tmp_path, unit="cycle", burn_in=1)
+    fit(compiled(make("SGLD", learning_rate=schedule)), 4, [ensemble])
+    # Cycles end after steps 4, 8 and 12.
+    assert ensemble.members.steps() == [8, 12]
+    with pytest.raises(ValueError, match="needs a learning rate that is a schedule"):
+        fit(compiled(make("SGLD")), 1, [WeightEnsemble(tmp_path / "a", unit="cycle")])
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="PyTorch has no steps_per_execution"
+)
+def test_within_an_execution_of_several_steps(tmp_path):
+    ensemble = WeightEnsemble(tmp_path, unit="step", frequency=2)
+    fit(compiled(make("ASGLD"), steps_per_execution=STEPS), 2, [ensemble])
+    assert ensemble.members.steps() == [3, 6]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"unit": "epoch", "burn_in": 1},
+        {"unit": "step", "frequency": 2},
+        {"unit": "cycle"},
+    ],
+)
+def test_a_run_that_is_continued_ends_with_the_same_members(tmp_path, settings):
+    def begin(folder):
+        schedule = keras.optimizers.schedules.CosineDecayRestarts(0.05, 5, 1.0)
+        model = compiled(make("SGLD", learning_rate=schedule))
+        return model, WeightEnsemble(folder, max_members=3, **settings)
+
+    model, whole = begin(tmp_path / "whole")
+    fit(model, 5, [whole])
+
+    model, ensemble = begin(tmp_path / "parts")
+    fit(model, 2, [ensemble])
+    model.save(tmp_path / "model.keras")
+    # The process goes on for an epoch, and is killed in the midst of a member.
+    fit(model, 3, [ensemble], initial_epoch=2)
+    (tmp_path / "parts" / ".partial-1-step-000000010.npz").write_text("half")
+
+    model = keras.saving.load_model(tmp_path / "model.keras")
+    _, ensemble = begin(tmp_path / "parts")
+    fit(model, 5, [ensemble], initial_epoch=2)
+    assert ensemble.members.steps() == whole.members.steps()
+    assert_same(stored(ensemble), stored(whole))
+    assert not list((tmp_path / "parts").glob(".partial-*"))
+
+
+def test_with_backup_and_restore(tmp_path):
+    def begin(folder, **others):
+        ensemble = WeightEnsemble(tmp_path / folder, burn_in=1)
+        backup = keras.callbacks.BackupAndRestore(tmp_path / f"backup-{folder}")
+        return compiled(make("ASGLD")), [ensemble, backup, *others.values()]
+
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 3:
+                raise KeyboardInterrupt
+
+    model, callbacks = begin("parts", interrupt=Interrupt())
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, 5, callbacks)
+    (parts, whole) = begin("parts"), begin("whole")
+    for model, callbacks in (parts, whole):
+        fit(model, 5, callbacks)
+    (_, (ensemble, _)), (_, (other, _)) = parts, whole
+    assert ensemble.members.steps() == [6, 9, 12, 15] == other.members.steps()
+    assert_same(stored(ensemble), stored(other))
+
+
+def test_a_new_run_in_an_old_directory_starts_a_new_ensemble(tmp_path):
+    fit(compiled(make("ASGLD")), 3, [WeightEnsemble(tmp_path)])
+    ensemble = WeightEnsemble(tmp_path)
+    fit(compiled(make("ASGLD")), 1, [ensemble])
+    assert ensemble.members.steps() == [STEPS]
+
+
+def test_another_process_predicts_with_the_same_members(tmp_path):
+    model = compiled(make("ASGLD"))
+    first = WeightEnsemble(tmp_path)
+    fit(model, 2, [first])
+    other = WeightEnsemble(tmp_path)
+    with pytest.raises(ValueError, match="knows no model"):
+        other.predict(data()[0])
+    other.set_model(compiled(make("ASGLD")))
+    assert len(other) == 2
+    assert_same(first.predict(data()[0]), other.predict(data()[0]))
+
+
+def test_what_makes_probabilities(tmp_path):
+    x, y = data()
+
+    def outputs(loss, y, **arguments):
+        model = compiled(make("ASGLD"))
+        model.compile("sgd", loss, run_eagerly=True)
+        folder = tmp_path / str(len(list(tmp_path.iterdir())))
+        ensemble, keep = WeightEnsemble(folder, **arguments), Keep()
+        model.fit(x, y, verbose=0, callbacks=[ensemble, keep])
+        return ensemble.predict(x).mean, as_numpy(model(x)).astype("float64")
+
+    logits = keras.losses.CategoricalCrossentropy(from_logits=True)
+    one_hot = np.eye(3, dtype="float32")[y]
+    mean, raw = outputs(logits, one_hot)
+    np.testing.assert_allclose(mean, softmax(raw), rtol=1e-5)
+    mean, raw = outputs(keras.losses.BinaryCrossentropy(from_logits=True), one_hot)
+    np.testing.assert_allclose(mean, 1 / (1 + np.exp(-raw)), rtol=1e-5)
+    mean, raw = outputs("mse", one_hot)
+    np.testing.assert_allclose(mean, raw, rtol=1e-5)
+    loss = lambda y, p: keras.ops.mean((y - p) ** 2)  # noqa: E731
+    mean, raw = outputs(loss, one_hot, activation="softmax")
+    np.testing.assert_allclose(mean, softmax(raw), rtol=1e-5)
+    with pytest.raises(ValueError, match="`activation` must be given"):
+        outputs(loss, one_hot)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        ({"frequency": 0}, "`frequency` must be an integer >= 1"),
+        ({"burn_in": -1}, "`burn_in` must be an integer >= 0"),
+        ({"max_members": 1.5}, "`max_members` must be an integer >= 1"),
+        ({"unit": "week"}, "`unit` must be one of epoch, step, cycle"),
+    ],
+)
+def test_wrong_arguments_are_named(tmp_path, arguments, words):
+    with pytest.raises(ValueError, match=words):
+        WeightEnsemble(tmp_path, **arguments)
+
+
+def test_an_empty_or_spoilt_directory_is_named(tmp_path):
+    ensemble = WeightEnsemble(tmp_path)
+    ensemble.set_model(compiled(make("ASGLD")))
+    with pytest.raises(ValueError, match="`directory` must hold members"):
+        ensemble.as_model()
+    (tmp_path / "ensemble.json").write_text("{")
+    with pytest.raises(ValueError, match=f"{os.sep}ensemble.json is no manifest"):
+        ensemble.predict(data()[0])
