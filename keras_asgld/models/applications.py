@@ -47,7 +47,10 @@ def application(name, input_shape, classes, *, weights=None, mean=0.0, std=1.0):
     bytes_offset = [255.0 * m for m in _per_channel(mean, input_shape)]
     x = layers.Rescaling(bytes_scale, bytes_offset)(inputs)
     x = _module(name).preprocess_input(x)
-    x = layers.Dense(classes, dtype="float32", name="logits")(trunk(x))
+    # Pretrained batch norm keeps its statistics, as Keras's guide to transfer learning
+    # has it: those of a few batches of new pictures would spoil what the weights know.
+    x = trunk(x) if weights is None else trunk(x, training=False)
+    x = layers.Dense(classes, dtype="float32", name="logits")(x)
     return keras.Model(inputs, x, name=name.lower())
 
 

@@ -180,6 +180,10 @@ def test_an_application_starts_from_a_weights_file(tmp_path, monkeypatch):
     with h5py.File("trunk.weights.h5") as file:
         first = file["layers/conv2d/vars/0"][()]
     np.testing.assert_array_equal(trunk.get_weights()[0], first)
+    statistics = [v.numpy().copy() for v in trunk.non_trainable_variables]
+    model(np.random.RandomState(0).normal(size=(2, 32, 32, 3)), training=True)
+    for old, new in zip(statistics, trunk.non_trainable_variables, strict=True):
+        np.testing.assert_array_equal(old, new.numpy())
 
 
 @pytest.mark.parametrize(
