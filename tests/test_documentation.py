@@ -13,6 +13,7 @@ import keras_asgld
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def examples(text):
@@ -41,10 +42,16 @@ def test_docstring_example_runs(code, monkeypatch, tmp_path):
     exec(compile(code, "<example>", "exec"), {})
 
 
-@pytest.mark.parametrize("code", examples(README))
-def test_readme_example_runs(code, monkeypatch, tmp_path):
+def examples_of_pages():
+    for page in PAGES:
+        for number, code in enumerate(examples(page.read_text()), 1):
+            yield pytest.param(code, id=f"{page.name}-{number}")
+
+
+@pytest.mark.parametrize("code", list(examples_of_pages()))
+def test_example_of_a_page_runs(code, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    exec(compile(code, "<README>", "exec"), {})
+    exec(compile(code, "<page>", "exec"), {})
 
 
 def test_optimizers_have_an_example_that_runs():
@@ -54,12 +61,26 @@ def test_optimizers_have_an_example_that_runs():
         assert f"{module}.{name}" in names
 
 
-def test_links_and_pictures_of_readme_exist():
-    targets = re.findall(r"\]\(([^)#]+)\)", README)
-    local = [target for target in targets if not target.startswith("http")]
-    assert local
-    for target in local:
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_pictures_of_a_page_exist(page):
+    text = page.read_text()
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = {
+        re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings
+    }
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        if target.startswith("http"):
+            continue
+        path, _, anchor = target.partition("#")
+        if path:
+            assert (page.parent / path).exists(), target
+        elif anchor:
+            assert anchor in anchors, target
+
+
+def test_links_of_readme_lead_to_the_guide_and_every_notebook():
+    for path in ["docs/guide.md", *sorted((ROOT / "colab").glob("*.ipynb"))]:
+        assert f"]({(ROOT / path).relative_to(ROOT)})" in README
 
 
 def test_commands_of_readme_name_extras_that_exist():

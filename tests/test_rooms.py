@@ -27,7 +27,7 @@ FIELD = {
     "calibration": {"numpy", "sklearn"},
     "callbacks": {"keras", "numpy"},
     "optimizers": {"keras", "tensorflow", "jax", "torch", "numpy"},
-    "models": {"keras", "numpy"},
+    "models": {"keras", "numpy", "tensorflow", "tensorflow_hub"},
 }
 
 

@@ -4,6 +4,7 @@ What is heavy to import is imported where it is needed, so that help and errors 
 the flags come at once.
 """
 
+import re
 import sys
 from pathlib import Path
 
@@ -155,6 +156,7 @@ def _plan(values, optimizers, seeds):
             seed=seed,
             drop_epochs=options.drop_epochs(values["drop_epochs"]),
             strategy=values.get("strategy", "one"),
+            flags=values,
             ensemble=values.get("ensemble"),
             monitor=values.get("monitor") or None,
         )
@@ -186,7 +188,8 @@ def _load_data(values, chosen):
 
 
 def _task(chosen):
-    return f"{chosen.dataset}-{chosen.model}".replace("/", "-")
+    name = f"{chosen.dataset}-{chosen.model}"
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", name)
 
 
 def _print_table(table):

@@ -6,13 +6,13 @@ import textwrap
 
 from absl import flags
 
-from keras_asgld.experiments import recipes, settings
+from keras_asgld.experiments import fine_tuning_choice, recipes, settings
 from keras_asgld.experiments.files import ExperimentError
 
 _NAMES = ", ".join(recipes.OPTIMIZERS)
 _EPOCHS = ", ".join(f"{name} {task.epochs}" for name, task in settings.TASKS.items())
 _BATCH = ", ".join(f"{name} {task.batch_size}" for name, task in settings.TASKS.items())
-_MODELS = "digits, cnn, resnet20, resnet34, densenet121, applications/MobileNetV2, …"
+_MODELS = "digits, cnn, resnet34, densenet121, applications/MobileNetV2, hub/HANDLE, …"
 
 # Group → flag → (kind, default, help). A kind that is a tuple lists the choices.
 _TASK = {
@@ -68,6 +68,7 @@ GROUPS = {
             **_TRAINING,
             "strategy": (settings.STRATEGIES, "one", "tf.distribute strategy"),
         },
+        "Fine-tuning": fine_tuning_choice.FLAGS,
         "Optimizer": _HYPERPARAMETERS,
         "Output": {"out_dir": (str, None, f"{_FOLDER}-OPTIMIZER-seedN")},
     },

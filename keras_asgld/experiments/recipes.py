@@ -7,6 +7,8 @@ imported, so that the command can list them without loading Keras.
 import dataclasses
 import importlib
 
+from keras_asgld.experiments import fine_tuning_choice
+
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
@@ -122,15 +124,17 @@ def make(settings, steps_per_epoch):
 
 
 def _schedule(settings, steps_per_epoch):
-    """The learning rate, multiplied by `drop_factor` after each drop epoch."""
+    """The learning rate, dropping after each drop epoch and on unfreezing."""
     import keras
 
     value = settings.hyperparameters["learning_rate"]
-    drops = [epoch for epoch in settings.drop_epochs if epoch < settings.epochs]
-    if not drops:
+    changes = fine_tuning_choice.rate_changes(settings)
+    if not changes:
         return value
     # PiecewiseConstantDecay keeps the old value while step <= boundary, and the
     # first step after `epoch` whole epochs has number epoch * steps_per_epoch.
-    boundaries = [epoch * steps_per_epoch - 1 for epoch in drops]
-    values = [value * settings.drop_factor**i for i in range(len(drops) + 1)]
+    boundaries = [epoch * steps_per_epoch - 1 for epoch, _ in changes]
+    values = [value]
+    for _, factor in changes:
+        values.append(values[-1] * factor)
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 
-from keras_asgld.experiments import recipes
+from keras_asgld.experiments import fine_tuning_choice, recipes
 from keras_asgld.experiments.files import ExperimentError
 
 
@@ -47,6 +47,8 @@ class Settings:
     drop_factor: float
     jit_compile: str
     strategy: str = "one"
+    fine_tuning: dict | None = None
+    mixed_precision: str | None = None
     ensemble: int | None = None
     monitor: bool | None = None
 
@@ -99,6 +101,7 @@ def make(
     overrides=None,
     weight_decay_mode="auto",
     drop_epochs=None,
+    flags=None,
     **others,
 ):
     """Settings with every choice the user left open made.
@@ -110,6 +113,7 @@ def make(
         weight_decay_mode: `"auto"` takes the recipe's.
         drop_epochs: None takes three quarters of the epochs, the paper's 150
             of 200.
+        flags: The command's flags by name, for those of fine-tuning.
         **others: The remaining fields of `Settings`.
     """
     _known("dataset", dataset, TASKS)
@@ -130,6 +134,7 @@ def make(
         batch_size=task.batch_size if batch_size is None else batch_size,
         weight_decay_mode=weight_decay_mode,
         drop_epochs=list(drop_epochs),
+        **fine_tuning_choice.choose(flags or {}, model, epochs),
         **others,
     )
 

@@ -13,6 +13,7 @@ from keras_asgld.experiments import (
     checkpoints,
     environment,
     files,
+    fine_tuning,
     recipes,
     records,
     strategies,
@@ -82,6 +83,7 @@ def run(settings, folder, data, progress, keep_weights=False, tensorboard=False)
             callbacks=[
                 *watching.callbacks(settings, folder, model.optimizer, tensorboard),
                 _Recorder(record, folder, progress),
+                *fine_tuning.callbacks(settings, model),
             ],
             shuffle=False,  # the pipeline has done it
             verbose=0,
@@ -178,18 +180,22 @@ def _build(settings, data, jit_compile):
     from keras_asgld import models
 
     try:
-        model = models.build(
-            settings.model,
-            data.input_shape,
-            data.num_classes,
-            seed=settings.seed,
-            mean=data.preprocessing.mean,
-            std=data.preprocessing.std,
-        )
-    except ValueError as error:
+        with fine_tuning.precision(settings):
+            model = models.build(
+                settings.model,
+                data.input_shape,
+                data.num_classes,
+                seed=settings.seed,
+                weights=(settings.fine_tuning or {}).get("weights"),
+                mean=data.preprocessing.mean,
+                std=data.preprocessing.std,
+            )
+    except (ValueError, OSError, ImportError) as error:
         raise ExperimentError(" ".join(str(error).split())) from error
+    optimizer = recipes.make(settings, data.steps_per_epoch)
+    fine_tuning.quieten(settings, model, optimizer)
     model.compile(
-        optimizer=recipes.make(settings, data.steps_per_epoch),
+        optimizer=optimizer,
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
         jit_compile=jit_compile,

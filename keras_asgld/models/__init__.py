@@ -1,8 +1,17 @@
-"""The networks of the experiments; each returns logits."""
+"""The networks of the experiments, which return logits, and `HubLayer`."""
 
 from keras_asgld.models.building import MODELS, build
 from keras_asgld.models.densenet import densenet
+from keras_asgld.models.hub_layer import HubLayer
 from keras_asgld.models.resnet import resnet
 from keras_asgld.models.small import digits_network, small_cnn
 
-__all__ = ["MODELS", "build", "densenet", "digits_network", "resnet", "small_cnn"]
+__all__ = [
+    "MODELS",
+    "HubLayer",
+    "build",
+    "densenet",
+    "digits_network",
+    "resnet",
+    "small_cnn",
+]

@@ -22,7 +22,8 @@ def application(name, input_shape, classes, *, weights=None, mean=0.0, std=1.0):
     they were trained on.
 
     Args:
-        name: A name of `application_names`.
+        name: A name of `application_names`; `":alpha=0.35"` behind it sets that
+            argument of the network to that number.
         input_shape: Height, width and channels; the networks set a least size.
         classes: Positive integer, length of the output.
         weights: `None` (random), `"imagenet"` or the path of a weights file without the
@@ -33,16 +34,43 @@ def application(name, input_shape, classes, *, weights=None, mean=0.0, std=1.0):
     Returns:
         A Keras model from pictures to logits.
     """
+    name, arguments = _arguments(name)
     trunk = getattr(keras.applications, name)(
-        include_top=False, weights=weights, input_shape=input_shape, pooling="avg"
+        include_top=False,
+        weights=weights,
+        input_shape=input_shape,
+        pooling="avg",
+        **arguments,
     )
     inputs = keras.Input(input_shape)
     bytes_scale = [255.0 * s for s in _per_channel(std, input_shape)]
     bytes_offset = [255.0 * m for m in _per_channel(mean, input_shape)]
     x = layers.Rescaling(bytes_scale, bytes_offset)(inputs)
     x = _module(name).preprocess_input(x)
-    x = layers.Dense(classes, dtype="float32", name="logits")(trunk(x))
+    # Pretrained batch norm keeps its statistics, as Keras's guide to transfer learning
+    # has it: those of a few batches of new pictures would spoil what the weights know.
+    x = trunk(x) if weights is None else trunk(x, training=False)
+    x = layers.Dense(classes, dtype="float32", name="logits")(x)
     return keras.Model(inputs, x, name=name.lower())
+
+
+def _arguments(text):
+    """`NAME:alpha=0.35` as the name and a dictionary."""
+    name, colon, setting = text.partition(":")
+    if not colon:
+        return name, {}
+    key, _, value = setting.partition("=")
+    known = inspect.signature(getattr(keras.applications, name)).parameters
+    try:
+        number = float(value)
+    except ValueError:
+        number = None
+    if key not in known or number is None:
+        raise ValueError(
+            f"Argument `name` must set an argument of {name} to a number, as in "
+            f"applications/MobileNetV2:alpha=0.35. Received: name={text!r}"
+        )
+    return name, {key: number}
 
 
 def _per_channel(value, input_shape):

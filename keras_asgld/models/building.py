@@ -6,6 +6,7 @@ import functools
 import numbers
 import random
 
+from keras_asgld.models import pretrained
 from keras_asgld.models.applications import PREFIX, application, application_names
 from keras_asgld.models.densenet import densenet
 from keras_asgld.models.resnet import resnet
@@ -39,8 +40,10 @@ def build(
     ```
 
     Args:
-        name: One of `MODELS`, or `"applications/"` and the name of a network in
-            `keras.applications`, such as `"applications/MobileNetV2"`.
+        name: One of `MODELS`; or `"applications/"` and the name of a network in
+            `keras.applications`, such as `"applications/MobileNetV2"`, if need be with
+            its width (`"applications/MobileNetV2:alpha=0.35"`); or `"hub/"` and the
+            handle of a TF2 Hub module, as `HubLayer` takes it.
         input_shape: Height, width and channels.
         num_classes: Positive integer, length of the output.
         seed: Non-negative integer; the initial weights are a function of it and of the
@@ -59,12 +62,14 @@ def build(
             `weights` for a network that takes none.
     """
     known = (*MODELS, *(PREFIX + each for each in application_names()))
-    if name not in known:
+    is_hub = isinstance(name, str) and name.startswith(pretrained.PREFIX)
+    if not is_hub and _plain(name) not in known:
         close = difflib.get_close_matches(str(name), known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(
-            f"Argument `name` must be one of {', '.join(MODELS)} or {PREFIX}NAME, a "
-            f"network of keras.applications.{hint} Received: name={name!r}"
+            f"Argument `name` must be one of {', '.join(MODELS)}, {PREFIX}NAME, a "
+            f"network of keras.applications, or {pretrained.PREFIX}HANDLE.{hint} "
+            f"Received: name={name!r}"
         )
     if seed is not None and (
         not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0
@@ -73,14 +78,22 @@ def build(
             "Argument `seed` must be None or a non-negative integer. "
             f"Received: seed={seed!r}"
         )
-    if name in MODELS and weights is not None:
+    if (is_hub or name in MODELS) and weights is not None:
         raise ValueError(
-            f"Argument `weights` must be None for {name}, which has no pretrained "
+            f"Argument `weights` must be None for {name}, which takes no file of "
             f"weights. Received: weights={weights!r}"
         )
     with _initializers_seeded(seed):
         if name in MODELS:
             return _BUILDERS[name](input_shape=input_shape, classes=num_classes)
+        if is_hub:
+            return pretrained.hub_network(
+                name.removeprefix(pretrained.PREFIX),
+                input_shape,
+                num_classes,
+                mean=mean,
+                std=std,
+            )
         return application(
             name.removeprefix(PREFIX),
             input_shape,
@@ -89,6 +102,12 @@ def build(
             mean=mean,
             std=std,
         )
+
+
+def _plain(name):
+    """The name without the argument that an application may be given."""
+    application = isinstance(name, str) and name.startswith(PREFIX)
+    return name.partition(":")[0] if application else name
 
 
 @contextlib.contextmanager

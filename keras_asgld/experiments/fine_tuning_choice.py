@@ -1,0 +1,69 @@
+"""The flags of fine-tuning: what they mean together, and what the rate follows."""
+
+from keras_asgld.experiments.files import ExperimentError
+
+FLAGS = {
+    "weights": (str, None, "of applications/NAME: imagenet or a weights file"),
+    "freeze": (int, None, "first epochs for the new layer alone; default half"),
+    "unfreeze_factor": (float, 0.1, "of the learning rate, after those epochs"),
+    "pretrained_noise": (("off", "on"), "off", "noise on the pretrained part too"),
+    "mixed_precision": (("off", "bfloat16", "float16"), "off", "compute in half"),
+}
+_LANGEVIN = ("asgld", "sgld", "psgld", "sghmc")
+
+
+def langevin(optimizer):
+    """Whether the optimizer of that name adds noise."""
+    return optimizer.startswith(_LANGEVIN)
+
+
+def choose(values, model, epochs):
+    """The fields of `Settings` that fine-tuning has, from the flags.
+
+    Args:
+        values: The flags' values by name; those of `FLAGS` may be missing.
+        model: The model's name.
+        epochs: How many epochs the run has.
+
+    Returns:
+        A dict of `fine_tuning` (None, or a dict of `weights`, `freeze`,
+        `unfreeze_factor` and `noisy`) and `mixed_precision` (None or a dtype).
+    """
+    weights, freeze = values.get("weights"), values.get("freeze")
+    factor = values.get("unfreeze_factor", 0.1)
+    precision = values.get("mixed_precision", "off")
+    chosen = {"mixed_precision": None if precision == "off" else precision}
+    if weights is None and not model.startswith("hub/"):
+        if freeze is not None:
+            raise ExperimentError(
+                "`freeze` must come with --weights or --model=hub/HANDLE, for "
+                f"only pretrained weights are frozen. Received: freeze={freeze}"
+            )
+        return chosen
+    freeze = epochs // 2 if freeze is None else freeze
+    _check("freeze", freeze, freeze >= 0, "not negative")
+    _check("unfreeze_factor", factor, 0 < factor <= 1, "in the range (0, 1]")
+    return chosen | {
+        "fine_tuning": {
+            "weights": weights,
+            "freeze": freeze,
+            "unfreeze_factor": factor,
+            "noisy": values.get("pretrained_noise") == "on",
+        }
+    }
+
+
+def rate_changes(settings):
+    """(epoch, factor) of each change of the learning rate, in order."""
+    changes = [(epoch, settings.drop_factor) for epoch in settings.drop_epochs]
+    if settings.fine_tuning and settings.fine_tuning["freeze"]:
+        chosen = settings.fine_tuning
+        changes.append((chosen["freeze"], chosen["unfreeze_factor"]))
+    return sorted(change for change in changes if change[0] < settings.epochs)
+
+
+def _check(name, value, good, constraint):
+    if not good:
+        raise ExperimentError(
+            f"`{name}` must be {constraint}. Received: {name}={value}"
+        )

@@ -1,0 +1,54 @@
+"""A network around a TensorFlow Hub module; and the trained part of any network."""
+
+import keras
+from keras import layers
+
+from keras_asgld.models.hub_layer import HubLayer
+
+PREFIX = "hub/"
+
+
+def hub_network(handle, input_shape, classes, *, mean=0.0, std=1.0):
+    """A TF2 Hub module of pictures with a new last layer.
+
+    The module meets what Hub's convention for pictures says: float32 in [0, 1].
+
+    Args:
+        handle: A folder or an address, as `HubLayer` takes it.
+        input_shape: Height, width and channels.
+        classes: Positive integer, length of the output.
+        mean, std: Numbers, one or one a channel: inputs are (pixels − mean) / std with
+            pixels in [0, 1].
+
+    Returns:
+        A Keras model from pictures to logits, the whole module trainable.
+    """
+    inputs = keras.Input(input_shape)
+    x = layers.Rescaling(std, mean)(inputs)
+    try:
+        x = HubLayer(handle, trainable=True, name="trunk")(x)
+    except TypeError as error:  # TensorFlow's word for a call it has no graph for
+        raise ValueError(
+            f"The module takes no pictures of shape {tuple(input_shape)}: "
+            f"{' '.join(str(error).split())[:300]} Received: handle={handle!r}"
+        ) from error
+    rank = len(getattr(x, "shape", ()))
+    if rank not in (2, 4):
+        raise ValueError(
+            "`handle` must be a module that returns features [batch, n] or feature "
+            f"maps [batch, height, width, n]. Received: handle={handle!r}"
+        )
+    if rank == 4:
+        x = layers.GlobalAveragePooling2D()(x)
+    outputs = layers.Dense(classes, dtype="float32", name="logits")(x)
+    return keras.Model(inputs, outputs, name="hub")
+
+
+def pretrained_part(model):
+    """The layer that `build` gave pretrained weights to, or None where there is none.
+
+    It is the whole network below the new last layer: one layer, whose `trainable`
+    freezes it.
+    """
+    kinds = (keras.Model, HubLayer)
+    return next((each for each in model.layers if isinstance(each, kinds)), None)
