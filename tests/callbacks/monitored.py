@@ -67,14 +67,15 @@ def record_gradients(optimizer):
         A dict from (update, variable index) to the gradient in float64.
     """
     gradients = {}
-    step = optimizer.update_step
+    step = optimizer._backend_update_step
 
-    def recorded(gradient, variable, learning_rate):
-        place = int(optimizer.iterations), optimizer._get_variable_index(variable)
-        gradients[place] = as_numpy(gradient).astype("float64")
-        return step(gradient, variable, learning_rate)
+    def recorded(tensors, variables, learning_rate):
+        for gradient, variable in zip(tensors, variables, strict=True):
+            place = int(optimizer.iterations), optimizer._get_variable_index(variable)
+            gradients[place] = as_numpy(gradient).astype("float64")
+        return step(tensors, variables, learning_rate)
 
-    optimizer.update_step = recorded
+    optimizer._backend_update_step = recorded
     return gradients
 
 
