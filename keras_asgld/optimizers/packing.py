@@ -11,9 +11,9 @@ import keras
 import numpy as np
 from keras import ops
 
-_WIDTH = 256
-# Elements of a matrix: with the gradient and two slots, two megabytes.
-_BUDGET = 2**17
+_WIDTH = 128
+# Elements of a matrix: with the gradient and two slots, one megabyte.
+_BUDGET = 2**16
 
 
 def choose(shapes, kinds):

@@ -37,7 +37,7 @@ def test_unpack_gives_back_what_was_packed():
     variables = members()
     packed = packing.Packed(variables)
     matrix = packed.pack(variables)
-    assert tuple(matrix.shape) == (len(packed.rows), 256)
+    assert tuple(matrix.shape) == (len(packed.rows), packing._WIDTH)
     for variable, value in zip(variables, packed.unpack(matrix), strict=True):
         np.testing.assert_array_equal(variable, value)
 
@@ -46,7 +46,7 @@ def test_rows_hold_the_noise_of_their_variables():
     words = noise.noise_words(7, len(SHAPES))
     packed = packing.Packed(members())
     rows = noise.normal_rows(
-        ops.convert_to_tensor(words[packed.rows]), 11, packed.starts, 256
+        ops.convert_to_tensor(words[packed.rows]), 11, packed.starts, packing._WIDTH
     )
     for row, shape, value in zip(words, SHAPES, packed.unpack(rows), strict=True):
         alone = noise.normal(ops.convert_to_tensor(row), 11, shape)
