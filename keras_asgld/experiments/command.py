@@ -172,6 +172,7 @@ def _load_data(values, chosen):
             data_dir=values["data_dir"],
             image_size=chosen.image_size,
             train_size=chosen.train_size,
+            validation_size=chosen.validation_size,
         )
     except (data.DataError, ValueError) as error:
         raise ExperimentError(" ".join(str(error).split())) from error

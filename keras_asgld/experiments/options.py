@@ -37,8 +37,9 @@ _TRAINING = {
 }
 _HYPERPARAMETERS = {
     "learning_rate": (str, None, "default by optimizer"),
-    "momentum": (str, None, "of asgld and momentum; beta_1 of the adams"),
+    "momentum": (str, None, "of asgld, momentum, sghmc; beta_1 of the adams"),
     "noise": (str, None, "asgld's noise scale"),
+    "temperature": (str, None, "of sgld, psgld, sghmc; default 1/train examples"),
 }
 _OVERRIDES = "Optimizers (VALUE for all, or NAME=VALUE,NAME=VALUE)"
 _FOLDER = "default asgld-results/DATASET-MODEL"

@@ -16,7 +16,7 @@ class Recipe:
         path: Where the class is, as `module.Class`.
         hyperparameters: What a user may override, by the command's names, with
             the defaults. A value of `{model prefix: value, "": value}` depends
-            on the model.
+            on the model, and `POSTERIOR` on the number of training examples.
         arguments: The constructor's other arguments, where they differ from
             the class's defaults.
         names: The constructor's name of a hyperparameter, where it differs.
@@ -37,6 +37,7 @@ class Recipe:
 # of arXiv 1906.04324 and of the stored curves it compares with. On the digits,
 # where a run has 230 steps, adaptive methods would not arrive with theirs; those
 # rates, and asgld's numbers, were picked with test accuracies in sight.
+POSTERIOR = "1 / training examples"
 _ADAM_RATE = {"digits": 0.01, "": 0.001}
 _BETA_1 = {"resnet": 0.99, "": 0.9}
 _ADAM_NAMES = {"momentum": "beta_1"}
@@ -75,6 +76,24 @@ OPTIMIZERS = {
         names=_ADAM_NAMES,
     ),
     "rmsprop": Recipe("keras.optimizers.RMSprop", {"learning_rate": _ADAM_RATE}),
+    # At temperature 0 these are the protocol's SGD, RMSprop and momentum SGD; the
+    # coupled decay is the posterior's prior. The paper's SGLD has one noise for all
+    # rates, `temperature = sigma**2 / (2 * learning_rate)`.
+    "sgld": Recipe(
+        "keras_asgld.SGLD",
+        {"learning_rate": 0.1, "temperature": POSTERIOR},
+        seeded=True,
+    ),
+    "psgld": Recipe(
+        "keras_asgld.PSGLD",
+        {"learning_rate": _ADAM_RATE, "temperature": POSTERIOR},
+        seeded=True,
+    ),
+    "sghmc": Recipe(
+        "keras_asgld.SGHMC",
+        {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
+        seeded=True,
+    ),
 }
 
 HYPERPARAMETERS = tuple(
@@ -84,19 +103,22 @@ HYPERPARAMETERS = tuple(
 )
 
 
-def hyperparameters(optimizer, model, overrides):
+def hyperparameters(optimizer, model, overrides, examples):
     """The values an optimizer is run with: the recipe's, then the user's.
 
     Args:
         optimizer: A name in `OPTIMIZERS`.
         model: The model's name.
         overrides: Values by hyperparameter name; the optimizer must take each.
+        examples: How many examples a run trains on.
     """
     values = {}
     for name, default in OPTIMIZERS[optimizer].hyperparameters.items():
         if isinstance(default, dict):
             prefix = next(prefix for prefix in default if model.startswith(prefix))
             default = default[prefix]
+        if default == POSTERIOR:
+            default = 1 / examples
         values[name] = float(overrides.get(name, default))
     return values
 

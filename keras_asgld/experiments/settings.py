@@ -14,12 +14,13 @@ class Task:
     model: str
     epochs: int
     batch_size: int
+    examples: int  # to train on, without a subset
 
 
 STRATEGIES = ("one", "mirrored")
 TASKS = {
-    "digits": Task(model="digits", epochs=10, batch_size=64),
-    "cifar10": Task(model="cnn", epochs=200, batch_size=128),
+    "digits": Task(model="digits", epochs=10, batch_size=64, examples=1437),
+    "cifar10": Task(model="cnn", epochs=200, batch_size=128, examples=50_000),
 }
 
 
@@ -27,7 +28,9 @@ TASKS = {
 class Settings:
     """Everything that decides the figures of one run, and nothing else.
 
-    `image_size` and `train_size` of None leave the data set as it is.
+    `image_size` and `train_size` of None leave the data set as it is. With a
+    `validation_size` the run is judged on so many training examples, which it is
+    not trained on, and never sees the test set.
     """
 
     dataset: str
@@ -45,6 +48,7 @@ class Settings:
     drop_factor: float
     jit_compile: str
     strategy: str = "one"
+    validation_size: int = 0
 
     def __post_init__(self):
         _known("dataset", self.dataset, TASKS)
@@ -56,6 +60,12 @@ class Settings:
             value = getattr(self, name)
             _check(name, value, value is None or value >= 1, "at least 1")
         _check("seed", self.seed, 0 <= self.seed < 2**32, "in [0, 2**32)")
+        _check(
+            "validation_size",
+            self.validation_size,
+            self.validation_size >= 0,
+            "not negative",
+        )
         _check(
             "weight_decay",
             self.weight_decay,
@@ -77,6 +87,11 @@ class Settings:
     @property
     def label(self):
         return f"{self.optimizer} seed {self.seed}"
+
+    @property
+    def judged_on(self):
+        """The part of the data that a run's figures beside training's are of."""
+        return "validation" if self.validation_size else "test"
 
     def to_json(self):
         return dataclasses.asdict(self)
@@ -114,11 +129,16 @@ def make(
         weight_decay_mode = recipes.OPTIMIZERS[optimizer].decay
     if drop_epochs is None:
         drop_epochs = [max(1, epochs * 3 // 4)] if epochs > 1 else []
+    examples = others.get("train_size") or (
+        task.examples - others.get("validation_size", 0)
+    )
     return Settings(
         dataset=dataset,
         model=model,
         optimizer=optimizer,
-        hyperparameters=recipes.hyperparameters(optimizer, model, overrides or {}),
+        hyperparameters=recipes.hyperparameters(
+            optimizer, model, overrides or {}, max(1, examples)
+        ),
         epochs=epochs,
         batch_size=task.batch_size if batch_size is None else batch_size,
         weight_decay_mode=weight_decay_mode,

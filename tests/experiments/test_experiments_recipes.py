@@ -1,7 +1,8 @@
 import keras
 import pytest
 
-from keras_asgld.experiments import recipes
+from keras_asgld import data
+from keras_asgld.experiments import recipes, settings
 from keras_asgld.experiments.files import ExperimentError
 
 
@@ -72,3 +73,24 @@ def test_settings_out_of_range_are_refused_by_name(make_settings, change):
     name = next(iter(change.get("overrides", change)))
     with pytest.raises(ExperimentError, match=f"`{name}` must be .* Received: {name}="):
         make_settings("asgld", **change)
+
+
+@pytest.mark.parametrize("name", ["sgld", "psgld", "sghmc"])
+def test_samplers_sample_the_posterior_of_the_examples_trained_on(make_settings, name):
+    assert make_settings(name).hyperparameters["temperature"] == 1 / 160
+    whole = make_settings(name, dataset="cifar10", train_size=None)
+    assert whole.hyperparameters["temperature"] == 1 / 50_000
+    held_out = make_settings(name, train_size=None, validation_size=437)
+    assert held_out.hyperparameters["temperature"] == 1 / 1000
+    cold = make_settings(name, overrides={"temperature": 0.0})
+    assert recipes.make(cold, 10).temperature == 0.0
+
+
+def test_the_table_knows_how_many_examples_there_are():
+    assert settings.TASKS["digits"].examples == data.load("digits").train_size
+
+
+def test_a_sampler_takes_its_settings_momentum_and_seed(make_settings):
+    chosen = make_settings("sghmc", seed=7, overrides={"temperature": 0.5})
+    made = recipes.make(chosen, 10)
+    assert (made.momentum, made.temperature, made.seed) == (0.9, 0.5, 7)
