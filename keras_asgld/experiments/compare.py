@@ -2,13 +2,20 @@
 
 import json
 
-from keras_asgld.experiments import figures, files, records, summary, training
+from keras_asgld.experiments import (
+    figures,
+    files,
+    points,
+    records,
+    summary,
+    training,
+)
 from keras_asgld.experiments.files import ExperimentError
 
 FIGURE = "curves.png"
 
 
-def compare(plan, folder, data, progress):
+def compare(plan, folder, data, progress, study=None):
     """Do every run of `plan` that is not yet done; write table and figure.
 
     The runs of one seed have the same initial weights and the same batches.
@@ -19,6 +26,7 @@ def compare(plan, folder, data, progress):
             `summary.json`, `table.md` and `curves.png`.
         data: The data set, as `keras_asgld.data.load` returns it.
         progress: A `Progress`.
+        study: The `Study` that the plan is of, if any, which says what is drawn.
 
     Returns:
         The table's title and rows, as `summary.summarize` gives them.
@@ -34,10 +42,23 @@ def compare(plan, folder, data, progress):
     files.write(folder / "summary.json", text + "\n")
     files.write(folder / "table.md", summary.markdown(rows, title))
     try:
-        figures.draw(folder / FIGURE, {figures.describe(results): results})
+        _draw(folder, results, title, study)
     except ExperimentError as error:
         progress.warn(str(error))
     return title, rows
+
+
+def _draw(folder, results, title, study):
+    if study is not None and study.points:
+        points.draw(folder / "points.png", results, title)
+        return
+    for name, optimizers in (study and study.curves or {FIGURE: None}).items():
+        shown = [
+            record
+            for record in results
+            if optimizers is None or record["settings"]["optimizer"] in optimizers
+        ]
+        figures.draw(folder / name, {figures.describe(shown): shown})
 
 
 def describe(settings, results):

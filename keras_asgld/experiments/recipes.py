@@ -96,6 +96,41 @@ OPTIMIZERS = {
     ),
 }
 
+# The study's controls: ASGLD at one effective step, learning_rate * (1 + noise), taken
+# apart. Keras's momentum SGD has that effective step divided by 1 - momentum.
+EFFECTIVE_STEP = 0.4
+
+
+def _control(noise, momentum=0.9, **arguments):
+    rate = EFFECTIVE_STEP / (1 + noise)
+    return Recipe(
+        "keras_asgld.experiments.controls.Control",
+        {"learning_rate": rate, "momentum": momentum, "noise": noise},
+        arguments=arguments,
+        decay="decoupled",
+        seeded=True,
+    )
+
+
+CONTROLS = {
+    "psi=0 (SGD)": _control(0.0),
+    "psi=1": _control(1.0),
+    "psi=3": _control(3.0),
+    "psi=10": _control(10.0),
+    "psi=3, mean alone": _control(3.0, kind="none"),
+    "psi=3, noise alone": _control(3.0, mean=False),
+    "psi=3, isotropic": _control(3.0, kind="isotropic"),
+    "psi=10, mean alone": _control(10.0, kind="none"),
+    "psi=3, rho=0.5": _control(3.0, momentum=0.5),
+    "psi=3, rho=0.99": _control(3.0, momentum=0.99),
+    "momentum SGD": Recipe(
+        "keras.optimizers.SGD",
+        {"learning_rate": EFFECTIVE_STEP * (1 - 0.9), "momentum": 0.9},
+        decay="decoupled",
+    ),
+}
+ALL = OPTIMIZERS | CONTROLS
+
 HYPERPARAMETERS = tuple(
     dict.fromkeys(
         name for recipe in OPTIMIZERS.values() for name in recipe.hyperparameters
@@ -107,13 +142,13 @@ def hyperparameters(optimizer, model, overrides, examples):
     """The values an optimizer is run with: the recipe's, then the user's.
 
     Args:
-        optimizer: A name in `OPTIMIZERS`.
+        optimizer: A name in `OPTIMIZERS` or `CONTROLS`.
         model: The model's name.
         overrides: Values by hyperparameter name; the optimizer must take each.
         examples: How many examples a run trains on.
     """
     values = {}
-    for name, default in OPTIMIZERS[optimizer].hyperparameters.items():
+    for name, default in ALL[optimizer].hyperparameters.items():
         if isinstance(default, dict):
             prefix = next(prefix for prefix in default if model.startswith(prefix))
             default = default[prefix]
@@ -125,7 +160,7 @@ def hyperparameters(optimizer, model, overrides, examples):
 
 def make(settings, steps_per_epoch):
     """The Keras optimizer of one run, with its schedule and weight decay."""
-    recipe = OPTIMIZERS[settings.optimizer]
+    recipe = ALL[settings.optimizer]
     module, _, name = recipe.path.rpartition(".")
     cls = getattr(importlib.import_module(module), name)
     arguments = dict(recipe.arguments)

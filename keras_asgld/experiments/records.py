@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import numbers
+import re
 from pathlib import Path
 
 from keras_asgld.experiments import files
@@ -64,7 +65,7 @@ def find(folder):
 
     Raises:
         ExperimentError: The folder is missing or holds no record, or one of
-            them is corrupt.
+            them is corrupt or of a run that was judged on validation data.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -72,12 +73,16 @@ def find(folder):
     paths = sorted(folder.glob(NAME)) or sorted(folder.glob(f"runs/*/{NAME}"))
     if not paths:
         raise ExperimentError(f"no records in {folder}")
-    return [read(path.parent) for path in paths]
+    found = [read(path.parent) for path in paths]
+    if any(record["settings"].get("validation_size") for record in found):
+        raise ExperimentError(f"{folder} holds runs of tune, which saw no test set")
+    return found
 
 
 def run_folder(folder, settings):
     """Where, in the folder of a comparison, one of its runs is."""
-    return Path(folder) / "runs" / f"{settings.optimizer}-seed{settings.seed}"
+    name = re.sub(r"[^\w.=]+", "-", settings.optimizer).strip("-")
+    return Path(folder) / "runs" / f"{name}-seed{settings.seed}"
 
 
 def check_same(folder, record, settings):

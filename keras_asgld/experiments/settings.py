@@ -52,7 +52,7 @@ class Settings:
 
     def __post_init__(self):
         _known("dataset", self.dataset, TASKS)
-        _known("optimizer", self.optimizer, recipes.OPTIMIZERS)
+        _known("optimizer", self.optimizer, recipes.ALL)
         _known("weight_decay_mode", self.weight_decay_mode, ("coupled", "decoupled"))
         _known("jit_compile", self.jit_compile, ("auto", "on", "off"))
         _known("strategy", self.strategy, STRATEGIES)
@@ -112,7 +112,7 @@ def make(
     """Settings with every choice the user left open made.
 
     Args:
-        dataset, optimizer: Names in `TASKS` and `recipes.OPTIMIZERS`.
+        dataset, optimizer: Names in `TASKS` and `recipes.ALL`.
         model, epochs, batch_size: None takes the data set's.
         overrides: The user's hyperparameters for this optimizer.
         weight_decay_mode: `"auto"` takes the recipe's.
@@ -121,12 +121,12 @@ def make(
         **others: The remaining fields of `Settings`.
     """
     _known("dataset", dataset, TASKS)
-    _known("optimizer", optimizer, recipes.OPTIMIZERS)
+    _known("optimizer", optimizer, recipes.ALL)
     task = TASKS[dataset]
     model = model or task.model
     epochs = task.epochs if epochs is None else epochs
     if weight_decay_mode == "auto":
-        weight_decay_mode = recipes.OPTIMIZERS[optimizer].decay
+        weight_decay_mode = recipes.ALL[optimizer].decay
     if drop_epochs is None:
         drop_epochs = [max(1, epochs * 3 // 4)] if epochs > 1 else []
     examples = others.get("train_size") or (

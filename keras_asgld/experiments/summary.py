@@ -58,10 +58,9 @@ def last(record, name):
     return statistics.fmean(e[name] for e in record["epochs"][-LAST_EPOCHS:])
 
 
-def rich_table(rows, title):
-    """The rows as a table for the terminal."""
+def rich_cells(header, lines, title):
+    """Cells as a table for the terminal."""
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    header, lines = _cells(rows)
     for i, name in enumerate(header):
         table.add_column(name, justify="right" if i else "left", no_wrap=True)
     for line in lines:
@@ -71,14 +70,19 @@ def rich_table(rows, title):
 
 def markdown(rows, title):
     """The rows as a Markdown table under its title."""
-    header, lines = _cells(rows)
+    return markdown_table(*cells(rows), title)
+
+
+def markdown_table(header, lines, title):
+    """Cells as a Markdown table under its title; the first column stands left."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     table = [header, rule, *lines]
     text = "\n".join("| " + " | ".join(line) + " |" for line in table)
     return f"{title}\n\n{text}\n"
 
 
-def _cells(rows):
+def cells(rows):
+    """The table's header and lines, as text."""
     header = ["optimizer", *_COLUMNS.values(), "time a step", "runs"]
     return header, [
         [
