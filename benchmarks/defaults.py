@@ -7,7 +7,7 @@ Six small tasks. On each, momentum SGD and Adam are tuned by `keras-asgld tune`'
 (learning rate, noise) of ASGLD are tried, all on validation data, with one seed.
 ASGLD's pair is the one that is within one point of the better tuned optimizer on the
 most tasks. Then each optimizer at its defaults, and the two tuned, are trained with
-three other seeds and judged on the test set, which nothing before has read. All rates
+two other seeds and judged on the test set, which nothing before has read. All rates
 are constant. Every figure goes to the JSON file at once; started again, it goes on.
 """
 
@@ -23,7 +23,7 @@ import numpy as np
 from keras_asgld import ASGLD
 from keras_asgld.experiments import files, tune
 
-TUNING_SEED, SEEDS = 9, (0, 1, 2)
+TUNING_SEED, SEEDS = 9, (0, 1)
 WITHIN = 0.01
 MIDDLE = {"momentum": 0.03, "adam": 0.001}
 PAIRS = [(rate, noise) for rate in (0.01, 0.03, 0.1) for noise in (1.0, 3.0, 9.0)]
