@@ -76,7 +76,9 @@ def test_the_table_counts_tasks_within_a_point_of_the_better_tuned(script):
     defaults = script("defaults")
     rows = ["momentum", "adam", "SGD()", "Adam()", "AdamW()", "RMSprop()"]
     scores = dict(zip(rows, [0.9, 0.8, 0.895, 0.885, None, 0.95], strict=True))
-    record = {f"test {n} seed {s}": v for n, v in scores.items() for s in defaults.SEEDS}
+    record = {
+        f"test {n} seed {s}": v for n, v in scores.items() for s in defaults.SEEDS
+    }
     lines = defaults.table({"one": record}, []).splitlines()[2:]
     close = {line.split("|")[1].strip(): line.split("|")[-2] for line in lines}
     assert {name for name, text in close.items() if text == " 1 of 1 "} == {

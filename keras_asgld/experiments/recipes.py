@@ -94,6 +94,13 @@ OPTIMIZERS = {
         {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
         seeded=True,
     ),
+    # The numbers that the paper's published code names as its best for CIFAR-10.
+    "asgld-paper": Recipe(
+        "keras_asgld.ASGLD",
+        {"learning_rate": 0.1, "momentum": 0.9, "noise": 0.01},
+        decay="decoupled",
+        seeded=True,
+    ),
 }
 
 # The study's controls: ASGLD at one effective step, learning_rate * (1 + noise), taken

@@ -32,7 +32,7 @@ FREE = ("recipe", "seeds", "tuned", "data_dir", "out_dir", "jit_compile")
 
 # The paper's Figures 1 and 2, and the samplers that it stands on.
 _PAPER_CURVES = {
-    "against-sgd.png": ("asgld", "sgd", "momentum"),
+    "against-sgd.png": ("asgld", "asgld-paper", "sgd", "momentum"),
     "against-adaptive.png": ("asgld", "adam", "adagrad", "amsgrad"),
     "against-samplers.png": ("asgld", "sgld", "psgld", "sghmc"),
 }

@@ -48,6 +48,11 @@ def test_baselines_follow_the_protocol(make_settings):
     assert momentum == {"learning_rate": 0.1, "momentum": 0.9}
 
 
+def test_the_papers_own_numbers_have_a_name(make_settings):
+    made = recipes.make(make_settings("asgld-paper"), 10)
+    assert (float(made.noise), made.momentum) == (pytest.approx(0.01), 0.9)
+
+
 def test_overrides_reach_the_optimizer(make_settings):
     chosen = make_settings("asgld", overrides={"noise": 0.5, "learning_rate": 0.02})
     optimizer = recipes.make(chosen, 10)
