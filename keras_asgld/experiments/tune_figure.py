@@ -49,6 +49,9 @@ def draw(path, rows, title):
                     color=colour,
                     transform=ax.get_xaxis_transform(),
                 )
+    # A rate that learns nothing would press what is compared into a thin strip.
+    low, high = ax.get_ylim()
+    ax.set_ylim(max(low, high - 40, 0), min(high, 101))
     ax.set_xscale("log")
     ax.set_xlabel("learning rate", color=drawing.GREY)
     ax.yaxis.set_major_formatter("{x:g} %")

@@ -1,14 +1,16 @@
+import pathlib
+
 import keras
 import pytest
 
 from keras_asgld import data
-from keras_asgld.experiments import recipes, settings
+from keras_asgld.experiments import recipes, settings, tuned
 from keras_asgld.experiments.files import ExperimentError
 
 
 @pytest.mark.parametrize("name", recipes.OPTIMIZERS)
 def test_every_optimizer_lowers_a_convex_loss(make_settings, name):
-    optimizer = recipes.make(make_settings(name), steps_per_epoch=100)
+    optimizer = recipes.make(make_settings(name, dataset="cifar10"), 100)
     variable = keras.Variable([2.0, -3.0])
     optimizer.build([variable])
     for _ in range(30):
@@ -18,7 +20,10 @@ def test_every_optimizer_lowers_a_convex_loss(make_settings, name):
 
 def test_the_rate_drops_with_the_first_step_after_the_epoch(make_settings):
     optimizer = recipes.make(
-        make_settings("sgd", epochs=9, drop_epochs=[2, 5], drop_factor=0.1), 7
+        make_settings(
+            "sgd", dataset="cifar10", epochs=9, drop_epochs=[2, 5], drop_factor=0.1
+        ),
+        7,
     )
     schedule = optimizer._learning_rate
     steps = [0, 13, 14, 34, 35]
@@ -51,6 +56,13 @@ def test_baselines_follow_the_protocol(make_settings):
 def test_the_papers_own_numbers_have_a_name(make_settings):
     made = recipes.make(make_settings("asgld-paper"), 10)
     assert (float(made.noise), made.momentum) == (pytest.approx(0.01), 0.9)
+
+
+def test_rates_on_the_digits_are_those_that_tune_found(make_settings):
+    folder = pathlib.Path(__file__).parents[2] / "docs/results/digits-tuning"
+    for name, found in tuned.read(folder, "digits", "digits").items():
+        own = make_settings(name).hyperparameters
+        assert own["learning_rate"] == found["learning_rate"], name
 
 
 def test_overrides_reach_the_optimizer(make_settings):

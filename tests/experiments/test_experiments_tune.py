@@ -94,7 +94,7 @@ def test_tune_then_compare(tmp_path, capsys, monkeypatch):
     settings = records.read(runs / "momentum-seed0")["settings"]
     assert settings["hyperparameters"] == {"learning_rate": chosen, "momentum": 0.9}
     settings = records.read(runs / "adam-seed0")["settings"]
-    assert settings["hyperparameters"] == {"learning_rate": 0.01, "momentum": 0.8}
+    assert settings["hyperparameters"] == {"learning_rate": 0.003162, "momentum": 0.8}
     other = ["compare", "--model=cnn", "--tuned=out", "--out_dir=other"]
     assert main(other) == 2
     assert "was tuned on digits, digits, not on digits, cnn" in capsys.readouterr().err
