@@ -140,3 +140,11 @@ def test_tuning_without_validation_data_is_refused(capsys):
     assert "`validation_size` must be at least 1" in capsys.readouterr().err
     assert main(["compare", "--tuned=nowhere"]) == 2
     assert "nowhere/tuning.json: No such file" in capsys.readouterr().err
+
+
+def test_records_older_than_a_setting_count_as_its_default(make_settings):
+    record = {"settings": make_settings("sgd").to_json()}
+    del record["settings"]["validation_size"]
+    records.check_same("there", record, make_settings("sgd"))
+    with pytest.raises(ExperimentError, match="validation_size=0, not 5"):
+        records.check_same("there", record, make_settings("sgd", validation_size=5))
