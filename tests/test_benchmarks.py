@@ -66,7 +66,7 @@ def test_the_pair_is_chosen_on_validation_data_alone(script):
     record |= {"validation momentum 0.1": 0.9, "validation adam 0.01": 0.95}
     record |= {f"validation asgld {r:g} {n:g}": 0.5 for r, n in defaults.PAIRS}
     record["validation asgld 0.03 3"] = 0.945
-    for name in ("test momentum", "test adam", "test asgld 0.1 9"):
+    for name in ("test momentum", "test adam", "test asgld 0.1 3"):
         record |= {f"{name} seed {seed}": 1.0 for seed in defaults.SEEDS}
     assert defaults.choose({"task": record}) == (0.03, 3.0)
     assert defaults.best_tuned(record, "validation") == 0.95
