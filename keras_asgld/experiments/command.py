@@ -1,4 +1,4 @@
-"""The command `keras-asgld`: compare, train and plot.
+"""The command `keras-asgld`: compare, tune, train and plot.
 
 What is heavy to import is imported where it is needed, so that help and errors in
 the flags come at once.
@@ -16,6 +16,7 @@ from keras_asgld.experiments.files import ExperimentError, make_folder
 HELP = """keras-asgld: Langevin optimizers, compared with others on real tasks
 
   keras-asgld compare   several optimizers and seeds on one task: table and figure
+  keras-asgld tune      each optimizer's learning rate, found on validation data
   keras-asgld train     one run, which goes on where it was interrupted
   keras-asgld plot      figures from the records of earlier runs
 
@@ -69,32 +70,62 @@ def _dispatch(arguments):
 
 
 def _compare(values, _):
-    optimizers = list(dict.fromkeys(values["optimizers"]))
-    if not optimizers:
-        raise ExperimentError("`optimizers` must name at least one")
-    seeds = options.seeds(values["seeds"])
-    plan = _plan(values, optimizers, seeds)
+    plan = _plan(values, _names(values), options.seeds(values["seeds"]))
     first = plan[0]
     if values["tensorboard"]:
         environment.require("tensorboard", "tensorboard")
-    folder = Path(values["out_dir"] or f"asgld-results/{_task(first)}")
+    folder = Path(
+        values["out_dir"] or f"asgld-results/{values['recipe'] or _task(first)}"
+    )
     make_folder(folder)
     for run_settings in plan:
         place = records.run_folder(folder, run_settings)
         records.check_same(place, records.read(place), run_settings)
 
     data = _load_data(values, first)
-    from keras_asgld.experiments import compare, summary
+    from keras_asgld.experiments import compare, studies, summary
     from keras_asgld.experiments.progress import Progress
 
     size = (len(plan), first.epochs, data.steps_per_epoch)
     with Progress(*size, interval=10.0) as progress:
         title, rows, calibrated = compare.compare(
-            plan, folder, data, progress, tensorboard=bool(values["tensorboard"])
+            plan,
+            folder,
+            data,
+            progress,
+            study=studies.STUDIES.get(values["recipe"]),
+            tensorboard=bool(values["tensorboard"]),
         )
-    _print_table(summary.rich_table(rows, title))
+    _print_table(*summary.cells(rows), title)
     if calibrated:
-        _print_table(summary.rich_cells(*calibrated))
+        _print_table(*calibrated)
+    print(f"records, table and figure: {folder}")
+    return 0
+
+
+def _tune(values, _):
+    optimizers = _names(values)
+    if values["validation_size"] is None:
+        task = settings.TASKS[values["dataset"]]
+        # With a subset, what is held out comes on top of it, where there is room.
+        values["validation_size"] = (values["train_size"] or task.examples) // 5
+    plan = _plan(values, optimizers, options.seeds(values["seeds"]))
+    if not plan[0].validation_size:
+        raise ExperimentError(
+            "`validation_size` must be at least 1. "
+            f"Received: validation_size={values['validation_size']}"
+        )
+    folder = make_folder(values["out_dir"] or f"asgld-results/{_task(plan[0])}-tuning")
+
+    data = _load_data(values, plan[0])
+    from keras_asgld.experiments import tune
+    from keras_asgld.experiments.progress import Progress
+
+    bases = {name: [s for s in plan if s.optimizer == name] for name in optimizers}
+    size = (len(plan) * tune.RATES, plan[0].epochs, data.steps_per_epoch)
+    with Progress(*size, interval=10.0) as progress:
+        title, rows = tune.tune(bases, folder, data, progress)
+    _print_table(*tune.table(rows), title)
     print(f"records, table and figure: {folder}")
     return 0
 
@@ -120,22 +151,36 @@ def _plot(values, folders):
         raise ExperimentError("plot needs at least one folder")
     from keras_asgld.experiments import plot
 
-    plot.plot(folders, values["out"])
+    plot.plot(folders, values["out"], values["reference"])
     print(values["out"])
     return 0
 
 
-_COMMANDS = {"compare": _compare, "train": _train, "plot": _plot}
+_COMMANDS = {"compare": _compare, "tune": _tune, "train": _train, "plot": _plot}
+
+
+def _names(values):
+    optimizers = list(dict.fromkeys(values["optimizers"]))
+    if not optimizers:
+        raise ExperimentError("`optimizers` must name at least one")
+    return optimizers
 
 
 def _plan(values, optimizers, seeds):
     """The settings of every run, seed by seed."""
     for optimizer in optimizers:
-        settings.known_optimizer(optimizer)
+        if not values.get("recipe"):  # those may hold the study's controls
+            settings.known_optimizer(optimizer)
     overrides = {
         name: options.overrides(name, values[name], optimizers)
         for name in settings.recipes.HYPERPARAMETERS
     }
+    tuned = {}
+    if values.get("tuned"):
+        from keras_asgld.experiments import tuned as tunings
+
+        model = values["model"] or settings.TASKS[values["dataset"]].model
+        tuned = tunings.read(values["tuned"], values["dataset"], model)
     shared = (
         "dataset",
         "model",
@@ -152,13 +197,15 @@ def _plan(values, optimizers, seeds):
         settings.make(
             **{name: values[name] for name in shared},
             optimizer=optimizer,
-            overrides={n: v[optimizer] for n, v in overrides.items() if optimizer in v},
+            overrides=tuned.get(optimizer, {})
+            | {n: v[optimizer] for n, v in overrides.items() if optimizer in v},
             seed=seed,
             drop_epochs=options.drop_epochs(values["drop_epochs"]),
             strategy=values.get("strategy", "one"),
             flags=values,
             ensemble=values.get("ensemble"),
             monitor=values.get("monitor") or None,
+            validation_size=values.get("validation_size") or 0,
         )
         for seed in seeds
         for optimizer in optimizers
@@ -182,6 +229,7 @@ def _load_data(values, chosen):
             data_dir=values["data_dir"],
             image_size=chosen.image_size,
             train_size=chosen.train_size,
+            validation_size=chosen.validation_size,
         )
     except (data.DataError, ValueError) as error:
         raise ExperimentError(" ".join(str(error).split())) from error
@@ -192,11 +240,14 @@ def _task(chosen):
     return re.sub(r"[^A-Za-z0-9._=-]+", "-", name)
 
 
-def _print_table(table):
+def _print_table(header, lines, title):
     from rich.console import Console
     from rich.measure import Measurement
 
     console = Console()
+    from keras_asgld.experiments import summary
+
+    table = summary.rich_cells(header, lines, title)
     # A wrapped line is better than a cut-off figure.
     wide = console.options.update(max_width=1000)
     console.width = max(console.width, Measurement.get(console, wide, table).maximum)

@@ -6,6 +6,7 @@ from keras_asgld.experiments import (
     ensembles,
     figures,
     files,
+    points,
     records,
     summary,
     training,
@@ -15,7 +16,7 @@ from keras_asgld.experiments.files import ExperimentError
 FIGURE = "curves.png"
 
 
-def compare(plan, folder, data, progress, tensorboard=False):
+def compare(plan, folder, data, progress, study=None, tensorboard=False):
     """Do every run of `plan` that is not yet done; write table and figure.
 
     The runs of one seed have the same initial weights and the same batches.
@@ -27,6 +28,7 @@ def compare(plan, folder, data, progress, tensorboard=False):
             `reliability.png`.
         data: The data set, as `keras_asgld.data.load` returns it.
         progress: A `Progress`.
+        study: The `Study` that the plan is of, if any, which says what is drawn.
         tensorboard: Whether each run's folder gets event files.
 
     Returns:
@@ -52,17 +54,30 @@ def compare(plan, folder, data, progress, tensorboard=False):
     if any("calibration" in record for record in results):
         found["ensembles"] = ensembles.summarize(results)
         calibrated = *ensembles.cells(found["ensembles"]), ensembles.title(results)
-        table += "\n" + summary.markdown_cells(*calibrated)
+        table += "\n" + summary.markdown_table(*calibrated)
     text = json.dumps(found, indent=1, allow_nan=False)
     files.write(folder / "summary.json", text + "\n")
     files.write(folder / "table.md", table)
     try:
         if calibrated:
             ensembles.draw(folder / ensembles.FIGURE, results)
-        figures.draw(folder / FIGURE, {figures.describe(results): results})
+        _draw(folder, results, title, study)
     except ExperimentError as error:
         progress.warn(str(error))
     return title, rows, calibrated
+
+
+def _draw(folder, results, title, study):
+    if study is not None and study.points:
+        points.draw(folder / "points.png", results, title)
+        return
+    for name, optimizers in (study and study.curves or {FIGURE: None}).items():
+        shown = [
+            record
+            for record in results
+            if optimizers is None or record["settings"]["optimizer"] in optimizers
+        ]
+        figures.draw(folder / name, {figures.describe(shown): shown})
 
 
 def describe(settings, results):

@@ -61,7 +61,7 @@ def draw(path, records):
     groups = {}
     for (optimizer, kind), figures in _by_optimizer(records).items():
         groups.setdefault(optimizer, {})[kind] = [f["reliability"] for f in figures]
-    figure = drawing.figure((3.6 * len(groups), 4.2))
+    figure = drawing.canvas(3.6 * len(groups), 4.2)
     axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
     for ax, (optimizer, kinds) in zip(axes, groups.items(), strict=True):
         ax.plot([0, 1], [0, 1], color="#B0B4BA", linewidth=1, zorder=1)

@@ -3,16 +3,12 @@
 import numpy as np
 
 from keras_asgld.experiments import drawing, noise_panel, recipes
+from keras_asgld.experiments.drawing import GREY, TITLE
 
 PANELS = {"train_accuracy": "training accuracy", "test_accuracy": "test accuracy"}
-# Okabe and Ito's palette, which colour-blind readers can tell apart; its yellow
-# and black are left out (too pale on white, and the colour of the axes).
-COLOURS = ("#D55E00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
-DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))
-_GREY = "#5F6368"
 
 
-def draw(path, columns):
+def draw(path, columns, reference=None):
     """Draw accuracy against epochs and write it as a PNG.
 
     One task gives two panels side by side, training and test; several tasks give
@@ -23,6 +19,8 @@ def draw(path, columns):
     Args:
         path: The PNG to write.
         columns: A dict of a column's title to its records.
+        reference: A dict of a column's title to published curves, each a dict of a
+            panel to percentages, by name; they are thin and dotted.
 
     Raises:
         ExperimentError: matplotlib is missing, or the file cannot be written.
@@ -30,29 +28,25 @@ def draw(path, columns):
     single = len(columns) == 1
     monitored = single and noise_panel.present(*columns.values())
     shape = (1 + monitored, 2) if single else (2, len(columns))
-    figure = drawing.figure((5.0 * shape[1], 3.9 * shape[0]))
+    figure = drawing.canvas(5.0 * shape[1], 3.9 * shape[0])
     axes = figure.subplots(*shape, squeeze=False)
     for j, (title, records) in enumerate(columns.items()):
         curves = _curves(records)
         for i, (name, panel) in enumerate(PANELS.items()):
             ax = axes[0, i] if single else axes[i, j]
-            _panel(ax, curves, name)
-            ax.set_title(panel if single else f"{title}: {panel}", **_TITLE)
+            published = (reference or {}).get(title, {})
+            _panel(ax, curves, name, {k: v[name] for k, v in published.items()})
+            ax.set_title(panel if single else f"{title}: {panel}", **TITLE)
         for ax, (name, panel) in zip(
             axes[1] if monitored else (), noise_panel.PANELS.items(), strict=False
         ):
-            _axes(ax, curves, [])
-            lines = {n: (*_style(n, curves), runs) for n, runs in curves.items()}
+            _axes(ax, curves, [], [])
+            lines = {n: (*drawing.style(n, curves), r) for n, r in curves.items()}
             noise_panel.draw(ax, lines, name)
-            ax.set_title(panel, **_TITLE)
+            ax.set_title(panel, **TITLE)
     if single:
-        figure.suptitle(
-            next(iter(columns)), x=0.01, ha="left", fontsize=9.5, color=_GREY
-        )
+        drawing.caption(figure, next(iter(columns)))
     drawing.save(figure, path)
-
-
-_TITLE = {"loc": "left", "fontsize": 11.5, "fontweight": "bold"}
 
 
 def describe(records):
@@ -79,14 +73,21 @@ def _curves(records):
     }
 
 
-def _panel(ax, curves, name):
+def _panel(ax, curves, name, published):
     ends = []
     seen = []
+    names = [*curves, *published]
+    for label, values in published.items():
+        colour, _ = drawing.style(label.partition(" ")[0], names)
+        epochs, mean = np.arange(1, len(values) + 1), np.asarray(values)
+        ax.plot(epochs, mean, color=colour, linestyle=":", linewidth=1.0, zorder=2)
+        ends.append((mean[-1], label, colour, epochs[-1]))
+        seen.append(mean[len(mean) // 5 :])
     for optimizer, runs in curves.items():
         if not runs:
             continue
         epochs, mean, std = _mean_and_std(runs, name)
-        colour, dash = _style(optimizer, curves)
+        colour, dash = drawing.style(optimizer, curves)
         ax.plot(epochs, mean, color=colour, linestyle=dash, linewidth=1.9, zorder=3)
         ax.fill_between(
             epochs, mean - std, mean + std, color=colour, alpha=0.16, linewidth=0
@@ -98,7 +99,8 @@ def _panel(ax, curves, name):
             # The first epochs' climb would press what is compared into a thin strip.
             late = slice(len(mean) // 5, None)
             seen += [mean[late], np.minimum(mean + std, 100)[late]]
-    _axes(ax, curves, seen)
+    lengths = [len(values) for values in published.values()]
+    _axes(ax, curves, seen, lengths)
     _labels_at_the_ends(ax, ends)
 
 
@@ -117,17 +119,11 @@ def _mean_and_std(runs, name):
     return np.arange(1, length + 1), mean, std
 
 
-def _style(optimizer, curves):
-    """The same colour for an optimizer in every figure; dashes tell sixes apart."""
-    order = [*recipes.OPTIMIZERS, *(n for n in curves if n not in recipes.OPTIMIZERS)]
-    place = order.index(optimizer)
-    return COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
-
-
-def _axes(ax, curves, seen):
-    longest = max((len(e) for runs in curves.values() for e in runs), default=1)
+def _axes(ax, curves, seen, lengths):
+    lengths = lengths + [len(e) for runs in curves.values() for e in runs]
+    longest = max(lengths, default=1)
     ax.set_xlim(1 if longest > 1 else 0, max(longest, 2))
-    ax.set_xlabel("epoch", color=_GREY)
+    ax.set_xlabel("epoch", color=GREY)
     ax.yaxis.set_major_formatter("{x:g} %")
     if seen:
         low = min(np.nanmin(values) for values in seen)
@@ -135,13 +131,7 @@ def _axes(ax, curves, seen):
         room = max(high - low, 5.0)  # closer up, chance would look like a result
         low = max(0.0, high - 1.1 * room)
         ax.set_ylim(low, min(high + 0.06 * room, 100 + 0.02 * room))
-    ax.grid(axis="y", color="#E3E5E8", linewidth=0.8)
-    ax.set_axisbelow(True)
-    for side in ("top", "right", "left"):
-        ax.spines[side].set_visible(False)
-    ax.spines["bottom"].set_color("#B0B4BA")
-    ax.tick_params(colors=_GREY, length=0)
-    ax.tick_params(axis="x", length=3, color="#B0B4BA")
+    drawing.quiet(ax)
     ax.xaxis.get_major_locator().set_params(integer=True)
 
 

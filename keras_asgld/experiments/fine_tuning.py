@@ -49,7 +49,9 @@ class _Freezing(keras.callbacks.Callback):
         trainable = epoch >= self.epochs
         if self.trunk.trainable == trainable:
             return
-        self.trunk.trainable = trainable
+        from keras_asgld.models.pretrained import set_trainable
+
+        set_trainable(self.trunk, trainable)
         # Both were traced for the other stage: its variables, its modes, its losses.
         self.model.train_function = self.model.test_function = None
         self.model.make_train_function()

@@ -6,7 +6,7 @@ import textwrap
 
 from absl import flags
 
-from keras_asgld.experiments import fine_tuning_choice, recipes, settings
+from keras_asgld.experiments import fine_tuning_choice, recipes, settings, studies
 from keras_asgld.experiments.files import ExperimentError
 
 _NAMES = ", ".join(recipes.OPTIMIZERS)
@@ -37,8 +37,9 @@ _TRAINING = {
 }
 _HYPERPARAMETERS = {
     "learning_rate": (str, None, "default by optimizer"),
-    "momentum": (str, None, "of asgld and momentum; beta_1 of the adams"),
+    "momentum": (str, None, "of asgld, momentum, sghmc; beta_1 of the adams"),
     "noise": (str, None, "asgld's noise scale"),
+    "temperature": (str, None, "of sgld, psgld, sghmc; default 1/train examples"),
 }
 _WATCHING = {
     "ensemble": (int, None, "average over the last so many epochs' weights"),
@@ -50,15 +51,37 @@ _FOLDER = "default asgld-results/DATASET-MODEL"
 
 GROUPS = {
     "compare": {
+        "Recipe": {
+            "recipe": (tuple(studies.STUDIES), None, "run this, frozen, as it is named")
+        },
         "Task": _TASK,
         "Training": {
             "optimizers": (list, "asgld,momentum,adam", f"of {_NAMES}"),
             "seeds": (str, "3", "how many, or a list: 0,1,7"),
             **_TRAINING,
         },
-        _OVERRIDES: _HYPERPARAMETERS,
+        _OVERRIDES: {
+            "tuned": (str, None, "folder of tune, whose best rates to take"),
+            **_HYPERPARAMETERS,
+        },
         "Watching": _WATCHING,
         "Output": {"out_dir": (str, None, _FOLDER)},
+    },
+    "tune": {
+        "Task": {
+            **_TASK,
+            "validation_size": (int, None, "held out to judge on; default a fifth"),
+        },
+        "Training": {
+            "optimizers": (list, "asgld,momentum,adam", f"of {_NAMES}"),
+            "seeds": (str, "1", "how many for each rate, or a list: 0,1,7"),
+            **_TRAINING,
+        },
+        _OVERRIDES: {
+            **_HYPERPARAMETERS,
+            "learning_rate": (str, None, "the grid's middle; default by optimizer"),
+        },
+        "Output": {"out_dir": (str, None, f"{_FOLDER}-tuning")},
     },
     "train": {
         "Task": _TASK,
@@ -72,7 +95,12 @@ GROUPS = {
         "Optimizer": _HYPERPARAMETERS,
         "Output": {"out_dir": (str, None, f"{_FOLDER}-OPTIMIZER-seedN")},
     },
-    "plot": {"Output": {"out": (str, "curves.png", "the PNG to write")}},
+    "plot": {
+        "Output": {
+            "out": (str, "curves.png", "the PNG to write"),
+            "reference": (str, None, "CSV of published curves to draw beside"),
+        }
+    },
 }
 _ABOUT = {
     "compare": """keras-asgld compare [flags]
@@ -80,6 +108,11 @@ _ABOUT = {
 Trains several optimizers from the same weights on the same batches; writes
 records, a table and the learning curves. After an interruption the same command
 goes on where it stopped.""",
+    "tune": """keras-asgld tune [flags]
+
+Tries five learning rates for each optimizer, a factor of sqrt(10) apart, and more
+where the best lies at an end. Judges on training examples held out, never on the
+test set. After an interruption the same command goes on where it stopped.""",
     "train": """keras-asgld train [flags]
 
 Trains one network; writes its record and final weights. After an interruption
@@ -103,7 +136,22 @@ def parse(command, arguments):
             _define(kind)(name, default, help=text, flag_values=values)
     others = values([command, *arguments])[1:]
     names = [name for group in GROUPS[command].values() for name in group]
-    return {name: values[name].value for name in names}, others
+    chosen = {name: values[name].value for name in names}
+    if chosen.get("recipe"):
+        given = [name for name in names if values[name].present]
+        chosen |= _frozen(chosen["recipe"], given)
+    return chosen, others
+
+
+def _frozen(recipe, given):
+    """A recipe's flags; none of them may be given beside it."""
+    for name in given:
+        if name not in studies.FREE:
+            raise ExperimentError(
+                f"`recipe` fixes all but {', '.join(studies.FREE[1:])}: "
+                f"leave out --{name}. Received: recipe={recipe}"
+            )
+    return studies.STUDIES[recipe].flags
 
 
 def help_text(command):
@@ -169,7 +217,7 @@ def overrides(name, text, optimizers):
     """A hyperparameter's values by optimizer, from `VALUE` or `NAME=VALUE,…`."""
     if text is None:
         return {}
-    takers = [o for o in optimizers if name in recipes.OPTIMIZERS[o].hyperparameters]
+    takers = [o for o in optimizers if name in recipes.ALL[o].hyperparameters]
     values = {}
     for part in text.split(","):
         optimizer, _, number = part.strip().rpartition("=")

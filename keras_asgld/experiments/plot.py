@@ -3,14 +3,21 @@
 from pathlib import Path
 
 from keras_asgld.experiments import figures, records
+from keras_asgld.experiments import reference as published
 
 
-def plot(folders, path):
+def plot(folders, path, reference=None):
     """Draw the records of `folders`, one column for each, into the PNG `path`.
 
+    Args:
+        folders: Folders of `compare` or `train`.
+        path: The PNG to write.
+        reference: A CSV of published curves to draw beside those of the same model.
+
     Raises:
-        ExperimentError: A folder is missing or holds no record, a record is
-            corrupt, matplotlib is missing, or `path` cannot be written.
+        ExperimentError: `reference` cannot be read or has no curve of a model, a
+            folder is missing or holds no record, a record is corrupt, matplotlib is
+            missing, or `path` cannot be written.
     """
     columns = {}
     for folder in folders:
@@ -19,4 +26,10 @@ def plot(folders, path):
         if title in columns:  # two folders of one task: tell them by name
             title = f"{Path(folder).name}: {title}"
         columns[title] = found
-    figures.draw(path, columns)
+    curves = {}
+    if reference is not None:
+        table = published.read(reference)
+        for title, found in columns.items():
+            model = found[0]["settings"]["model"]
+            curves[title] = published.of_model(table, model, reference)
+    figures.draw(path, columns, curves)

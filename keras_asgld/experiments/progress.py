@@ -49,6 +49,12 @@ class Progress:
         if self.bar:
             self.bar.stop()
 
+    def extend(self, runs):
+        """So many runs more than were planned."""
+        self.runs += runs
+        if self.bar:
+            self.bar.update(self.task, total=self.runs * self.epochs)
+
     def begin(self, label, record):
         """The next run starts; `record` is what is there of it, or None."""
         self.run += 1
@@ -70,8 +76,7 @@ class Progress:
     def epoch(self, figures):
         self._move(float(figures["epoch"]))
         self.figures = (
-            f", train {percent(figures['train_accuracy'])}"
-            f", test {percent(figures['test_accuracy'])}"
+            f", train {percent(figures['train_accuracy'])}, {_judged(figures)}"
         )
         self._show()
         now = time.monotonic()
@@ -87,7 +92,7 @@ class Progress:
         if record["status"] == "failed":
             text = f"failed: {record.get('failure', 'no reason given')}"
         else:
-            text = f"test accuracy {percent(last.get('test_accuracy'))}"
+            text = _judged(last, " accuracy")
         if self.present:
             text += " (done before, not repeated)"
         self._line(text)
@@ -157,6 +162,12 @@ class _Pace:
             return None
         starts = runs * self.start_seconds / self.starts
         return starts + epochs * self.epoch_seconds / self.epochs
+
+
+def _judged(figures, accuracy=""):
+    """The accuracy beside training's, with the part of the data it is of."""
+    part = "validation" if "validation_accuracy" in figures else "test"
+    return f"{part}{accuracy} {percent(figures.get(f'{part}_accuracy'))}"
 
 
 def percent(value):

@@ -1,8 +1,10 @@
 """A run's record: one JSON file, written whole, checked when read."""
 
+import dataclasses
 import json
 import math
 import numbers
+import re
 from pathlib import Path
 
 from keras_asgld.experiments import files
@@ -11,8 +13,6 @@ from keras_asgld.experiments.files import ExperimentError
 NAME = "record.json"
 FORMAT = 1
 STATUSES = ("running", "finished", "failed")
-# A diverged epoch's figures are null, since JSON has no infinity.
-FIGURES = ("train_loss", "train_accuracy", "test_loss", "test_accuracy")
 _FIELDS = {
     "status": str,
     "settings": dict,
@@ -20,6 +20,16 @@ _FIELDS = {
     "machine": dict,
     "epochs": list,
 }
+
+
+def figures(settings):
+    """The names of an epoch's figures, for a run of `settings` (a dict).
+
+    A run that held examples out for validation says so in every name. A diverged
+    epoch's figures are null, since JSON has no infinity.
+    """
+    part = "validation" if settings.get("validation_size") else "test"
+    return ("train_loss", "train_accuracy", f"{part}_loss", f"{part}_accuracy")
 
 
 def write(folder, record):
@@ -55,7 +65,7 @@ def find(folder):
 
     Raises:
         ExperimentError: The folder is missing or holds no record, or one of
-            them is corrupt.
+            them is corrupt or of a run that was judged on validation data.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -63,12 +73,16 @@ def find(folder):
     paths = sorted(folder.glob(NAME)) or sorted(folder.glob(f"runs/*/{NAME}"))
     if not paths:
         raise ExperimentError(f"no records in {folder}")
-    return [read(path.parent) for path in paths]
+    found = [read(path.parent) for path in paths]
+    if any(record["settings"].get("validation_size") for record in found):
+        raise ExperimentError(f"{folder} holds runs of tune, which saw no test set")
+    return found
 
 
 def run_folder(folder, settings):
     """Where, in the folder of a comparison, one of its runs is."""
-    return Path(folder) / "runs" / f"{settings.optimizer}-seed{settings.seed}"
+    name = re.sub(r"[^\w.=]+", "-", settings.optimizer).strip("-")
+    return Path(folder) / "runs" / f"{name}-seed{settings.seed}"
 
 
 def check_same(folder, record, settings):
@@ -79,8 +93,14 @@ def check_same(folder, record, settings):
     """
     if record is None:
         return
+    defaults = {
+        field.name: field.default
+        for field in dataclasses.fields(settings)
+        if field.default is not dataclasses.MISSING
+    }
     for name, value in settings.to_json().items():
-        there = record["settings"].get(name)
+        # A record may be older than a setting, which then had its default.
+        there = record["settings"].get(name, defaults.get(name))
         if there != value:
             raise ExperimentError(
                 f"{folder} holds a run with {name}={there}, not {value}: "
@@ -102,10 +122,11 @@ def _fault(record):
     for name in ("dataset", "model", "optimizer"):
         if not isinstance(record["settings"].get(name), str):
             return f"`settings.{name}` is missing or of the wrong type"
+    known = figures(record["settings"])
     for i, epoch in enumerate(record["epochs"]):
         if not isinstance(epoch, dict) or epoch.get("epoch") != i + 1:
             return f"`epochs[{i}]` is not epoch {i + 1}"
-        for name in (*FIGURES, "learning_rate", "seconds", "step_seconds"):
+        for name in (*known, "learning_rate", "seconds", "step_seconds"):
             if name not in epoch or not _is_figure(epoch[name]):
                 return f"`epochs[{i}].{name}` is missing or no number"
     if record["status"] == "finished" and not record["epochs"]:

@@ -14,12 +14,13 @@ class Task:
     model: str
     epochs: int
     batch_size: int
+    examples: int  # to train on, without a subset
 
 
 STRATEGIES = ("one", "mirrored")
 TASKS = {
-    "digits": Task(model="digits", epochs=10, batch_size=64),
-    "cifar10": Task(model="cnn", epochs=200, batch_size=128),
+    "digits": Task(model="digits", epochs=10, batch_size=64, examples=1437),
+    "cifar10": Task(model="cnn", epochs=200, batch_size=128, examples=50_000),
 }
 
 
@@ -29,7 +30,9 @@ class Settings:
 
     `image_size` and `train_size` of None leave the data set as it is. `ensemble` is
     the number of last epochs whose weights are averaged over, or None; `monitor` is
-    True where the noise is measured, else None.
+    True where the noise is measured, else None. With a `validation_size` the run is
+    judged on so many training examples, which it is not trained on, and never sees
+    the test set.
     """
 
     dataset: str
@@ -51,10 +54,11 @@ class Settings:
     mixed_precision: str | None = None
     ensemble: int | None = None
     monitor: bool | None = None
+    validation_size: int = 0
 
     def __post_init__(self):
         _known("dataset", self.dataset, TASKS)
-        _known("optimizer", self.optimizer, recipes.OPTIMIZERS)
+        _known("optimizer", self.optimizer, recipes.ALL)
         _known("weight_decay_mode", self.weight_decay_mode, ("coupled", "decoupled"))
         _known("jit_compile", self.jit_compile, ("auto", "on", "off"))
         _known("strategy", self.strategy, STRATEGIES)
@@ -65,6 +69,12 @@ class Settings:
             good = 1 <= self.ensemble <= self.epochs
             _check("ensemble", self.ensemble, good, "at least 1 and at most `epochs`")
         _check("seed", self.seed, 0 <= self.seed < 2**32, "in [0, 2**32)")
+        _check(
+            "validation_size",
+            self.validation_size,
+            self.validation_size >= 0,
+            "not negative",
+        )
         _check(
             "weight_decay",
             self.weight_decay,
@@ -87,6 +97,11 @@ class Settings:
     def label(self):
         return f"{self.optimizer} seed {self.seed}"
 
+    @property
+    def judged_on(self):
+        """The part of the data that a run's figures beside training's are of."""
+        return "validation" if self.validation_size else "test"
+
     def to_json(self):
         return dataclasses.asdict(self)
 
@@ -107,7 +122,7 @@ def make(
     """Settings with every choice the user left open made.
 
     Args:
-        dataset, optimizer: Names in `TASKS` and `recipes.OPTIMIZERS`.
+        dataset, optimizer: Names in `TASKS` and `recipes.ALL`.
         model, epochs, batch_size: None takes the data set's.
         overrides: The user's hyperparameters for this optimizer.
         weight_decay_mode: `"auto"` takes the recipe's.
@@ -117,19 +132,24 @@ def make(
         **others: The remaining fields of `Settings`.
     """
     _known("dataset", dataset, TASKS)
-    _known("optimizer", optimizer, recipes.OPTIMIZERS)
+    _known("optimizer", optimizer, recipes.ALL)
     task = TASKS[dataset]
     model = model or task.model
     epochs = task.epochs if epochs is None else epochs
     if weight_decay_mode == "auto":
-        weight_decay_mode = recipes.OPTIMIZERS[optimizer].decay
+        weight_decay_mode = recipes.ALL[optimizer].decay
     if drop_epochs is None:
         drop_epochs = [max(1, epochs * 3 // 4)] if epochs > 1 else []
+    examples = others.get("train_size") or (
+        task.examples - others.get("validation_size", 0)
+    )
     return Settings(
         dataset=dataset,
         model=model,
         optimizer=optimizer,
-        hyperparameters=recipes.hyperparameters(optimizer, model, overrides or {}),
+        hyperparameters=recipes.hyperparameters(
+            optimizer, model, overrides or {}, max(1, examples)
+        ),
         epochs=epochs,
         batch_size=task.batch_size if batch_size is None else batch_size,
         weight_decay_mode=weight_decay_mode,

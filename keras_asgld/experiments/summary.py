@@ -58,13 +58,8 @@ def last(record, name):
     return statistics.fmean(e[name] for e in record["epochs"][-LAST_EPOCHS:])
 
 
-def rich_table(rows, title):
-    """The rows as a table for the terminal."""
-    return rich_cells(*_cells(rows), title)
-
-
 def rich_cells(header, lines, title):
-    """Text as a table for the terminal."""
+    """Cells as a table for the terminal."""
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
     for i, name in enumerate(header):
         table.add_column(name, justify="right" if i else "left", no_wrap=True)
@@ -75,18 +70,19 @@ def rich_cells(header, lines, title):
 
 def markdown(rows, title):
     """The rows as a Markdown table under its title."""
-    return markdown_cells(*_cells(rows), title)
+    return markdown_table(*cells(rows), title)
 
 
-def markdown_cells(header, lines, title):
-    """Text as a Markdown table under its title."""
+def markdown_table(header, lines, title):
+    """Cells as a Markdown table under its title; the first column stands left."""
     rule = ["---", *["---:"] * (len(header) - 1)]
     table = [header, rule, *lines]
     text = "\n".join("| " + " | ".join(line) + " |" for line in table)
     return f"{title}\n\n{text}\n"
 
 
-def _cells(rows):
+def cells(rows):
+    """The table's header and lines, as text."""
     header = ["optimizer", *_COLUMNS.values(), "time a step", "runs"]
     return header, [
         [

@@ -79,10 +79,10 @@ def run(settings, folder, data, progress, keep_weights=False, tensorboard=False)
             initial_epoch=len(epochs),
             epochs=settings.epochs,
             steps_per_epoch=data.steps_per_epoch,
-            validation_data=data.test(),
+            validation_data=getattr(data, settings.judged_on)(),
             callbacks=[
                 *watching.callbacks(settings, folder, model.optimizer, tensorboard),
-                _Recorder(record, folder, progress),
+                _Recorder(record, folder, progress, settings.judged_on),
                 *fine_tuning.callbacks(settings, model),
             ],
             shuffle=False,  # the pipeline has done it
@@ -108,8 +108,9 @@ def run(settings, folder, data, progress, keep_weights=False, tensorboard=False)
 class _Recorder(keras.callbacks.Callback):
     """Adds each epoch's figures to the record and leaves a checkpoint."""
 
-    def __init__(self, record, folder, progress):
+    def __init__(self, record, folder, progress, judged_on):
         super().__init__()
+        self.judged_on = judged_on
         self.record = record
         self.folder = folder
         self.progress = progress
@@ -137,8 +138,8 @@ class _Recorder(keras.callbacks.Callback):
             "learning_rate": self.learning_rate,
             "train_loss": _figure(logs["loss"]),
             "train_accuracy": _figure(logs["accuracy"]),
-            "test_loss": _figure(logs["val_loss"]),
-            "test_accuracy": _figure(logs["val_accuracy"]),
+            f"{self.judged_on}_loss": _figure(logs["val_loss"]),
+            f"{self.judged_on}_accuracy": _figure(logs["val_accuracy"]),
             "seconds": self.last_end - self.begin,
             "step_seconds": steady / (self.steps - 1) if self.steps > 1 else None,
         }
@@ -232,7 +233,7 @@ def _new_record(settings, data, model):
         "machine": environment.machine(),
         "data": {
             "train_size": data.train_size,
-            "test_size": data.test_size,
+            f"{settings.judged_on}_size": getattr(data, f"{settings.judged_on}_size"),
             "steps_per_epoch": data.steps_per_epoch,
         },
         "trainable_weights": sum(
@@ -244,7 +245,11 @@ def _new_record(settings, data, model):
 
 
 def _diverged(epochs):
-    return bool(epochs) and any(epochs[-1][name] is None for name in records.FIGURES)
+    return bool(epochs) and any(
+        value is None
+        for name, value in epochs[-1].items()
+        if name.endswith(("_loss", "_accuracy"))
+    )
 
 
 def _figure(value):

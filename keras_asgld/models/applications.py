@@ -5,6 +5,8 @@ import inspect
 import keras
 from keras import layers
 
+from keras_asgld.models.pretrained import set_trainable
+
 PREFIX = "applications/"
 
 
@@ -27,7 +29,7 @@ def application(name, input_shape, classes, *, weights=None, mean=0.0, std=1.0):
         input_shape: Height, width and channels; the networks set a least size.
         classes: Positive integer, length of the output.
         weights: `None` (random), `"imagenet"` or the path of a weights file without the
-            last layer.
+            last layer. The batch norm of a pretrained network is frozen.
         mean, std: Numbers, one or one a channel: inputs are (pixels − mean) / std with
             pixels in [0, 1].
 
@@ -42,15 +44,14 @@ def application(name, input_shape, classes, *, weights=None, mean=0.0, std=1.0):
         pooling="avg",
         **arguments,
     )
+    if weights is not None:
+        set_trainable(trunk, True)
     inputs = keras.Input(input_shape)
     bytes_scale = [255.0 * s for s in _per_channel(std, input_shape)]
     bytes_offset = [255.0 * m for m in _per_channel(mean, input_shape)]
     x = layers.Rescaling(bytes_scale, bytes_offset)(inputs)
     x = _module(name).preprocess_input(x)
-    # Pretrained batch norm keeps its statistics, as Keras's guide to transfer learning
-    # has it: those of a few batches of new pictures would spoil what the weights know.
-    x = trunk(x) if weights is None else trunk(x, training=False)
-    x = layers.Dense(classes, dtype="float32", name="logits")(x)
+    x = layers.Dense(classes, dtype="float32", name="logits")(trunk(x))
     return keras.Model(inputs, x, name=name.lower())
 
 

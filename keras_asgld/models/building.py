@@ -15,6 +15,7 @@ from keras_asgld.models.small import digits_network, small_cnn
 _BUILDERS = {
     "digits": digits_network,
     "cnn": small_cnn,
+    "cnn-narrow": functools.partial(small_cnn, width=16),
     **{
         f"resnet{depth}": functools.partial(resnet, depth)
         for depth in (8, 14, 18, 20, 32, 34, 44, 56)

@@ -52,3 +52,18 @@ def pretrained_part(model):
     """
     kinds = (keras.Model, HubLayer)
     return next((each for each in model.layers if isinstance(each, kinds)), None)
+
+
+def set_trainable(part, trainable):
+    """Freezes a pretrained layer, or lets everything in it go but its batch norm.
+
+    Batch norm keeps its statistics, as Keras's guide to transfer learning has it: those
+    of a few batches of new pictures would spoil what the weights know. A frozen batch
+    norm is the only way to say so: `training=False` where a layer is called gives way
+    to the `training=True` of the model around it.
+    """
+    part.trainable = trainable
+    if isinstance(part, keras.Model):
+        for layer in part._flatten_layers():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False

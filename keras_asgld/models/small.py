@@ -30,7 +30,7 @@ def digits_network(input_shape=(8, 8, 1), classes=10):
     return keras.Model(inputs, logits(x, classes), name="digits")
 
 
-def small_cnn(input_shape=(32, 32, 3), classes=10):
+def small_cnn(input_shape=(32, 32, 3), classes=10, width=32):
     """Six 3 x 3 convolutions with batch normalisation, 0.29 million weights.
 
     Made for CIFAR-10 where there is no accelerator, or a small one.
@@ -44,13 +44,14 @@ def small_cnn(input_shape=(32, 32, 3), classes=10):
     Args:
         input_shape: Height, width and channels; at least 4 x 4.
         classes: Positive integer, length of the output.
+        width: Positive integer, filters of the first two layers.
 
     Returns:
         A Keras model from pictures to logits.
     """
     inputs = keras.Input(input_shape)
     x = inputs
-    for stage, filters in enumerate((32, 64, 128)):
+    for stage, filters in enumerate((width, 2 * width, 4 * width)):
         if stage > 0:
             x = keras.layers.MaxPooling2D()(x)
         for _ in range(2):

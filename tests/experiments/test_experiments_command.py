@@ -72,6 +72,8 @@ def put_record(folder, text):
         (["compare", "--learning_rate=nan"], "learning_rate=nan"),
         (["compare", "--learning_rate=sgd=0.1"], "for asgld, momentum, adam here"),
         (["compare", "--optimizers=sgd", "--noise=1"], "taken by none of sgd"),
+        (["compare", "--temperature=1"], "`temperature` is taken by none of asgld"),
+        (["train", "--optimizer=sgld", "--temperature=-1"], "`temperature` must be"),
         (["compare", "--drop_epochs=3,2"], "`drop_epochs` must be rising"),
         (["compare", "--drop_epochs=x"], "`drop_epochs` must be integers"),
         (["compare", "--weight_decay=-1"], "`weight_decay` must be"),

@@ -77,4 +77,4 @@ def test_coupled_decay_enters_asglds_mean_and_variance():
 def test_automatic_mode_is_the_protocols(make_settings):
     modes = {name: make_settings(name).weight_decay_mode for name in recipes.OPTIMIZERS}
     decoupled = {name for name, mode in modes.items() if mode == "decoupled"}
-    assert decoupled == {"asgld", "adamw"}
+    assert decoupled == {"asgld", "asgld-paper", "adamw"}

@@ -4,7 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from keras_asgld.experiments import figures
+from keras_asgld.experiments import drawing, figures
 from keras_asgld.experiments.files import ExperimentError
 
 
@@ -31,7 +31,7 @@ def coloured(path):
     pixels = np.round(255 * matplotlib.image.imread(path)[..., :3]).astype(int)
 
     def count(place):
-        colour = figures.COLOURS[place].lstrip("#")
+        colour = drawing.COLOURS[place].lstrip("#")
         wanted = [int(colour[i : i + 2], 16) for i in (0, 2, 4)]
         return int((np.abs(pixels - wanted).max(-1) < 8).sum())
 

@@ -1,13 +1,16 @@
+import pathlib
+
 import keras
 import pytest
 
-from keras_asgld.experiments import recipes
+from keras_asgld import data
+from keras_asgld.experiments import recipes, settings, tuned
 from keras_asgld.experiments.files import ExperimentError
 
 
 @pytest.mark.parametrize("name", recipes.OPTIMIZERS)
 def test_every_optimizer_lowers_a_convex_loss(make_settings, name):
-    optimizer = recipes.make(make_settings(name), steps_per_epoch=100)
+    optimizer = recipes.make(make_settings(name, dataset="cifar10"), 100)
     variable = keras.Variable([2.0, -3.0])
     optimizer.build([variable])
     for _ in range(30):
@@ -17,7 +20,10 @@ def test_every_optimizer_lowers_a_convex_loss(make_settings, name):
 
 def test_the_rate_drops_with_the_first_step_after_the_epoch(make_settings):
     optimizer = recipes.make(
-        make_settings("sgd", epochs=9, drop_epochs=[2, 5], drop_factor=0.1), 7
+        make_settings(
+            "sgd", dataset="cifar10", epochs=9, drop_epochs=[2, 5], drop_factor=0.1
+        ),
+        7,
     )
     schedule = optimizer._learning_rate
     steps = [0, 13, 14, 34, 35]
@@ -47,6 +53,18 @@ def test_baselines_follow_the_protocol(make_settings):
     assert momentum == {"learning_rate": 0.1, "momentum": 0.9}
 
 
+def test_the_papers_own_numbers_have_a_name(make_settings):
+    made = recipes.make(make_settings("asgld-paper"), 10)
+    assert (float(made.noise), made.momentum) == (pytest.approx(0.01), 0.9)
+
+
+def test_rates_on_the_digits_are_those_that_tune_found(make_settings):
+    folder = pathlib.Path(__file__).parents[2] / "docs/results/digits-tuning"
+    for name, found in tuned.read(folder, "digits", "digits").items():
+        own = make_settings(name).hyperparameters
+        assert own["learning_rate"] == found["learning_rate"], name
+
+
 def test_overrides_reach_the_optimizer(make_settings):
     chosen = make_settings("asgld", overrides={"noise": 0.5, "learning_rate": 0.02})
     optimizer = recipes.make(chosen, 10)
@@ -72,3 +90,24 @@ def test_settings_out_of_range_are_refused_by_name(make_settings, change):
     name = next(iter(change.get("overrides", change)))
     with pytest.raises(ExperimentError, match=f"`{name}` must be .* Received: {name}="):
         make_settings("asgld", **change)
+
+
+@pytest.mark.parametrize("name", ["sgld", "psgld", "sghmc"])
+def test_samplers_sample_the_posterior_of_the_examples_trained_on(make_settings, name):
+    assert make_settings(name).hyperparameters["temperature"] == 1 / 160
+    whole = make_settings(name, dataset="cifar10", train_size=None)
+    assert whole.hyperparameters["temperature"] == 1 / 50_000
+    held_out = make_settings(name, train_size=None, validation_size=437)
+    assert held_out.hyperparameters["temperature"] == 1 / 1000
+    cold = make_settings(name, overrides={"temperature": 0.0})
+    assert recipes.make(cold, 10).temperature == 0.0
+
+
+def test_the_table_knows_how_many_examples_there_are():
+    assert settings.TASKS["digits"].examples == data.load("digits").train_size
+
+
+def test_a_sampler_takes_its_settings_momentum_and_seed(make_settings):
+    chosen = make_settings("sghmc", seed=7, overrides={"temperature": 0.5})
+    made = recipes.make(chosen, 10)
+    assert (made.momentum, made.temperature, made.seed) == (0.9, 0.5, 7)

@@ -1,0 +1,97 @@
+"""The arithmetic of the benchmark scripts, whose figures the documents quote."""
+
+import importlib.util
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+from scipy import stats
+
+BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch):
+    def load(name):
+        monkeypatch.syspath_prepend(str(BENCHMARKS))
+        spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
+
+
+def run(optimizer, seed, accuracies):
+    epochs = [
+        {"test_accuracy": a, "train_accuracy": a / 2, "learning_rate": 0.1}
+        for a in accuracies
+    ]
+    settings = {"optimizer": optimizer, "seed": seed}
+    return {"status": "finished", "settings": settings, "epochs": epochs}
+
+
+def test_paired_differences_have_students_interval(script):
+    paired = script("paired")
+    differences = [0.3, -0.1, 0.5, 0.4]
+    mean, half = paired.interval(differences)
+    known = stats.ttest_1samp(differences, 0).confidence_interval(0.95)
+    np.testing.assert_allclose([mean - half, mean + half], known)
+
+
+def test_paired_differences_are_of_equal_seeds(script):
+    paired = script("paired")
+    found = [run("asgld", s, [0.1 * s + 0.5] * 4) for s in (0, 1)]
+    found += [run("sgd", s, [0.1 * s + 0.4] * 4) for s in (1, 0, 2)]
+    (line,) = paired.table(found, "asgld").splitlines()[2:]
+    cells = [cell.strip() for cell in line.strip("| ").split("|")]
+    assert cells[:2] == ["sgd", "-10.00 ± 0.00"] and cells[-1] == "2"
+    assert paired.unrest(run("a", 0, [0, 0, 0.5, 0.6, 0.4])) == pytest.approx(0.15)
+
+
+def test_scores_are_accuracy_and_r_squared(script):
+    judge = script("defaults").judge
+    assert judge(np.eye(4)[[0, 1, 2, 0]], np.array([0, 1, 2, 3])) == 0.75
+    y = np.array([1.0, 2.0, 4.0])
+    assert judge(y[:, None], y) == 1.0
+    assert judge(np.full((3, 1), y.mean()), y) == pytest.approx(0.0)
+    assert judge(np.full((3, 1), np.nan), y) is None
+
+
+def test_the_pair_is_chosen_on_validation_data_alone(script):
+    defaults = script("defaults")
+
+    def record(first, second):
+        """Two pairs' validation scores beside a tuned 0.95; all tests are perfect."""
+        scores = {"tuned momentum": 0.1, "tuned adam": 0.01}
+        scores |= {"validation momentum 0.1": 0.9, "validation adam 0.01": 0.95}
+        scores |= {f"validation asgld {r:g} {n:g}": 0.1 for r, n in defaults.PAIRS}
+        scores |= {"validation asgld 0.01 3": first, "validation asgld 0.03 3": second}
+        for name in defaults.MIDDLE:
+            scores |= {f"test {name} seed {seed}": 1.0 for seed in defaults.SEEDS}
+        return scores
+
+    # Close on one task outweighs a smaller mean shortfall ...
+    records = {"one": record(0.945, 0.93), "two": record(0.3, 0.6)}
+    assert defaults.best_tuned(records["one"], "validation") == 0.95
+    assert defaults.choose(records) == (0.01, 3.0)
+    # ... which decides where as many are close.
+    assert defaults.choose({"two": records["two"]}) == (0.03, 3.0)
+
+
+def test_the_table_counts_tasks_within_a_point_of_the_better_tuned(script):
+    defaults = script("defaults")
+    rows = ["momentum", "adam", "SGD()", "Adam()", "AdamW()", "RMSprop()"]
+    scores = dict(zip(rows, [0.9, 0.8, 0.895, 0.885, None, 0.95], strict=True))
+    record = {
+        f"test {n} seed {s}": v for n, v in scores.items() for s in defaults.SEEDS
+    }
+    lines = defaults.table({"one": record}, []).splitlines()[2:]
+    close = {line.split("|")[1].strip(): line.split("|")[-2] for line in lines}
+    assert {name for name, text in close.items() if text == " 1 of 1 "} == {
+        "momentum",
+        "SGD()",
+        "RMSprop()",
+    }
