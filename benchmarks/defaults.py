@@ -27,7 +27,7 @@ TUNING_SEED, SEEDS = 9, (0, 1)
 WITHIN = 0.01
 MIDDLE = {"momentum": 0.03, "adam": 0.001}
 PAIRS = [(rate, noise) for rate in (0.01, 0.03, 0.1) for noise in (1.0, 3.0)]
-PRESENT = (0.1, 3.0)
+PRESENT = (0.1, 3.0)  # what the defaults were before this study
 MAKE = {
     "SGD()": keras.optimizers.SGD,
     "Adam()": keras.optimizers.Adam,
@@ -118,7 +118,7 @@ def study(name, make_task, record):
 
 
 def final(name, make_task, record, pairs):
-    """ASGLD's chosen and present defaults on the test set."""
+    """ASGLD's chosen and former defaults on the test set."""
     trainer = None
     for rate, noise in pairs:
         for seed in SEEDS:

@@ -1,12 +1,15 @@
 """The arithmetic of the benchmark scripts, whose figures the documents quote."""
 
 import importlib.util
+import json
 import pathlib
 import sys
 
 import numpy as np
 import pytest
 from scipy import stats
+
+from keras_asgld import ASGLD
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 
@@ -95,3 +98,14 @@ def test_the_table_counts_tasks_within_a_point_of_the_better_tuned(script):
         "SGD()",
         "RMSprop()",
     }
+
+
+def test_the_recorded_study_chose_asglds_defaults(script):
+    defaults = script("defaults")
+    results = BENCHMARKS.parent / "docs" / "results"
+    records = json.loads((results / "defaults.json").read_text())
+    rate, noise = defaults.choose(records)
+    config = ASGLD().get_config()
+    assert (round(config["learning_rate"], 6), config["noise"]) == (rate, noise)
+    pairs = [defaults.PRESENT, (rate, noise)]
+    assert defaults.table(records, pairs) == (results / "defaults.md").read_text()

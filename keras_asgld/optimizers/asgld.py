@@ -38,6 +38,11 @@ class ASGLD(LangevinOptimizer):
       `learning_rate * (1 + noise) * (1 - momentum)`.
     - `noise=0` is SGD. With `noise` of one to ten the method is itself; at 0.01, which
       the paper's published code recommends, it can hardly be told from SGD.
+    - The defaults are, of six pairs of `learning_rate` and `noise`, the one that came
+      closest to tuned momentum SGD and tuned Adam on the validation data of six small
+      tasks. On test data it came within a point of the better on three of the six,
+      where Keras's `Adam()` did on five. So tune `learning_rate`: networks without
+      batch normalisation, and regression, want a third or a tenth of it.
     - The injected noise, of standard deviation `learning_rate * noise * sqrt(C)` a
       step, vanishes as the learning rate falls: a decaying schedule anneals it.
 
@@ -53,7 +58,7 @@ class ASGLD(LangevinOptimizer):
             variance. Defaults to `0.9`.
         noise: ψ, the noise scale. A non-negative float, a `LearningRateSchedule` or a
             callable, like `learning_rate`. A float can be reassigned during training
-            (`optimizer.noise = 0.5`). Defaults to `3.0`.
+            (`optimizer.noise = 0.5`). Defaults to `1.0`.
         seed: A non-negative integer. The noise is a pure function of the seed, the
             variable, the update count and the element; the same on every backend and
             device. With `None` (the default) a seed is drawn that obeys
@@ -94,7 +99,7 @@ class ASGLD(LangevinOptimizer):
         self,
         learning_rate=0.1,
         momentum=0.9,
-        noise=3.0,
+        noise=1.0,
         seed=None,
         weight_decay=None,
         clipnorm=None,

@@ -107,7 +107,7 @@ def test_where_every_rate_diverges_the_search_goes_down_and_ends(
         return {"status": "failed", "settings": settings.to_json(), "epochs": []}
 
     monkeypatch.setattr(tune.training, "run", diverge)
-    assert main([*TUNE, "--optimizers=sgd"]) == 0
+    assert main([*TUNE, "--optimizers=sgd", "--learning_rate=0.1"]) == 0
     (row,) = json.loads((tmp_path / "out/tuning.json").read_text())["rows"]
     assert row["tuned"] is None and len(row["rates"]) == tune.MOST
     assert row["rates"][-1]["learning_rate"] == 1.0

@@ -209,3 +209,9 @@ def test_wrong_numbers_are_named(argument, value):
     if argument == "noise":
         with pytest.raises(ValueError, match="`noise` must be"):
             optimizer.noise = value
+
+
+def test_defaults_are_those_that_the_study_chose():
+    config = ASGLD().get_config()
+    assert round(config["learning_rate"], 6) == 0.1
+    assert (config["momentum"], config["noise"]) == (0.9, 1.0)
