@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from keras_asgld import ASGLD
+from keras_asgld.experiments import records, summary
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 
@@ -109,3 +110,20 @@ def test_the_recorded_study_chose_asglds_defaults(script):
     assert (round(config["learning_rate"], 6), config["noise"]) == (rate, noise)
     pairs = [defaults.PRESENT, (rate, noise)]
     assert defaults.table(records, pairs) == (results / "defaults.md").read_text()
+
+
+def test_the_tables_of_the_study_are_those_of_its_records(script):
+    paired = script("paired")
+    docs = BENCHMARKS.parent / "docs"
+    text = (docs / "study.md").read_text()
+    results = docs / "results"
+    tables = [(results / "defaults.md").read_text()]
+    for name in ("paper-small", "controls-small"):
+        found = records.find(results / name)
+        assert {record["settings"]["validation_size"] for record in found} == {0}
+        against = ["asgld"] if name == "paper-small" else ["psi=3", "psi=0 (SGD)"]
+        tables += [paired.table(found, optimizer) for optimizer in against]
+        tables.append(summary.markdown(summary.summarize(found), ""))
+    lines = [line for table in tables for line in table.splitlines() if "|" in line]
+    assert len(lines) > 60
+    assert not [line for line in lines if line not in text]
