@@ -5,10 +5,11 @@ from keras_asgld.experiments.files import ExperimentError
 FLAGS = {
     "weights": (str, None, "of applications/NAME: imagenet or a weights file"),
     "freeze": (int, None, "first epochs for the new layer alone; default half"),
-    "unfreeze_factor": (float, 0.1, "of the learning rate, after those epochs"),
+    "unfreeze_factor": (float, None, "of the rate, after those; default by optimizer"),
     "pretrained_noise": (("off", "on"), "off", "noise on the pretrained part too"),
     "mixed_precision": (("off", "bfloat16", "float16"), "off", "compute in half"),
 }
+_ADAPTIVE = ("adam", "amsgrad", "adagrad", "rmsprop", "psgld")
 _LANGEVIN = ("asgld", "sgld", "psgld", "sghmc")
 
 
@@ -17,12 +18,12 @@ def langevin(optimizer):
     return optimizer.startswith(_LANGEVIN)
 
 
-def choose(values, model, epochs):
+def choose(values, model, optimizer, epochs):
     """The fields of `Settings` that fine-tuning has, from the flags.
 
     Args:
         values: The flags' values by name; those of `FLAGS` may be missing.
-        model: The model's name.
+        model, optimizer: Their names.
         epochs: How many epochs the run has.
 
     Returns:
@@ -30,7 +31,7 @@ def choose(values, model, epochs):
         `unfreeze_factor` and `noisy`) and `mixed_precision` (None or a dtype).
     """
     weights, freeze = values.get("weights"), values.get("freeze")
-    factor = values.get("unfreeze_factor", 0.1)
+    factor = values.get("unfreeze_factor")
     precision = values.get("mixed_precision", "off")
     chosen = {"mixed_precision": None if precision == "off" else precision}
     if weights is None and not model.startswith("hub/"):
@@ -41,6 +42,7 @@ def choose(values, model, epochs):
             )
         return chosen
     freeze = epochs // 2 if freeze is None else freeze
+    factor = _factor(optimizer) if factor is None else factor
     _check("freeze", freeze, freeze >= 0, "not negative")
     _check("unfreeze_factor", factor, 0 < factor <= 1, "in the range (0, 1]")
     return chosen | {
@@ -51,6 +53,16 @@ def choose(values, model, epochs):
             "noisy": values.get("pretrained_noise") == "on",
         }
     }
+
+
+def _factor(optimizer):
+    """What the rate that suits a new layer is multiplied by for a whole network.
+
+    A pretrained network's gradients are large, and a step in proportion to them has to
+    be small: with MobileNetV2, plain SGD and asgld unlearn everything in an epoch at a
+    factor of .01, and go on learning at .001. Adaptive methods do so at .1.
+    """
+    return 0.1 if optimizer.startswith(_ADAPTIVE) else 0.001
 
 
 def rate_changes(settings):

@@ -154,7 +154,7 @@ def make(
         batch_size=task.batch_size if batch_size is None else batch_size,
         weight_decay_mode=weight_decay_mode,
         drop_epochs=list(drop_epochs),
-        **fine_tuning_choice.choose(flags or {}, model, epochs),
+        **fine_tuning_choice.choose(flags or {}, model, optimizer, epochs),
         **others,
     )
 
