@@ -92,6 +92,8 @@ class Settings:
             _check("drop_epochs", self.drop_epochs, after, "rising and at least 1")
         for name, value in self.hyperparameters.items():
             _check(name, value, 0 <= value < math.inf, "finite and not negative")
+        momentum = self.hyperparameters.get("momentum", 0)
+        _check("momentum", momentum, momentum < 1, "in the range [0, 1)")
 
     @property
     def label(self):

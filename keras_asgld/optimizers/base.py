@@ -150,13 +150,15 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
                 its layers and ends with its own: `["backbone", "bias"]`.
 
         Raises:
-            ValueError: If the optimizer is already built.
+            ValueError: If the optimizer is already built, or `var_names` is no list of
+                regular expressions.
         """
         if self.built:
             raise ValueError(
                 "`exclude_from_noise()` can only be called before the optimizer is "
                 f"built. Received: an optimizer that is built, name={self.name!r}"
             )
+        _check_patterns(var_names)
         keys = [self._var_key(variable) for variable in var_list or ()]
         self._excluded_from_noise = keys, list(var_names or ())
 
@@ -249,6 +251,21 @@ def check_seed(seed):
         raise ValueError(
             "`seed` must be a non-negative integer or None. "
             f"Received: seed={seed!r} (of type {type(seed).__name__})"
+        )
+
+
+def _check_patterns(var_names):
+    # A string is a sequence of strings too, whose letters would match nearly all.
+    good = var_names is None or isinstance(var_names, (list, tuple, set))
+    try:
+        for name in var_names or ():
+            re.compile(name)
+    except (re.error, TypeError):
+        good = False
+    if not good:
+        raise ValueError(
+            "`var_names` must be a list of strings that are regular expressions. "
+            f"Received: var_names={var_names!r}"
         )
 
 

@@ -74,6 +74,8 @@ def put_record(folder, text):
         (["compare", "--optimizers=sgd", "--noise=1"], "taken by none of sgd"),
         (["compare", "--temperature=1"], "`temperature` is taken by none of asgld"),
         (["train", "--optimizer=sgld", "--temperature=-1"], "`temperature` must be"),
+        (["train", "--momentum=2"], "`momentum` must be in the range [0, 1)"),
+        (["train", "--optimizer=adam", "--momentum=1"], "Received: momentum=1"),
         (["compare", "--drop_epochs=3,2"], "`drop_epochs` must be rising"),
         (["compare", "--drop_epochs=x"], "`drop_epochs` must be integers"),
         (["compare", "--weight_decay=-1"], "`weight_decay` must be"),

@@ -9,6 +9,8 @@ import pytest
 import reference
 from conftest import as_numpy, regression_data, run, small_model
 
+from keras_asgld import ASGLD
+
 
 def check(member, optimizer, start, values, gradients, **changed):
     """The values are those of the reference rule under these gradients."""
@@ -226,6 +228,12 @@ def test_exclusion_after_build_is_refused(member, start):
     optimizer.build([keras.Variable(start)])
     with pytest.raises(ValueError, match="exclude_from_noise"):
         optimizer.exclude_from_noise(var_names=["bias"])
+
+
+@pytest.mark.parametrize("names", ["bias", ["("], [3], 5])
+def test_names_that_are_no_list_of_patterns_are_refused(names):
+    with pytest.raises(ValueError, match="`var_names` must be a list"):
+        ASGLD().exclude_from_noise(var_names=names)
 
 
 def test_members_of_a_multi_optimizer_do_not_share_noise(member):
