@@ -2,6 +2,7 @@
 
 import contextlib
 import typing
+import warnings
 
 import keras
 import numpy as np
@@ -47,7 +48,7 @@ class WeightEnsemble(keras.callbacks.Callback):
     one, if this callback stands before the one that saves the state in `callbacks`.
     When the first epoch begins, the members of steps that the optimizer has yet to do
     are dropped; so a new model that is trained into an old directory starts a new
-    ensemble. To use an ensemble in another process, make it with the same directory
+    ensemble, with a warning. To use an ensemble in another process, make it with the same directory
     and call `ensemble.set_model(model)`.
 
     Args:
@@ -117,7 +118,15 @@ class WeightEnsemble(keras.callbacks.Callback):
         self._step = int(keras.ops.convert_to_numpy(iterations))
         if not self._begun:  # callbacks that restore the state have done so by now
             self._begun = True
+            found = len(self)
             self.members.cut(self._step)
+            if found and not len(self):
+                warnings.warn(
+                    f"`directory` held an ensemble of {found} members, all of steps "
+                    f"after step {self._step}, with which this run begins. They were "
+                    f"removed. Received: directory={str(self.members.folder)!r}",
+                    stacklevel=2,
+                )
             since, self._cycles = self.members.last()
             if self.unit == "cycle":
                 steps = range(since + 1, self._step + 1)
@@ -220,8 +229,9 @@ class WeightEnsemble(keras.callbacks.Callback):
             )
         if not len(self):
             raise ValueError(
-                f"`directory` must hold members. Received: "
-                f"directory={str(self.members.folder)!r}"
+                "`directory` must hold members; none is stored before unit `burn_in` + "
+                f"`frequency`. Received: directory={str(self.members.folder)!r}, "
+                f"burn_in={self.burn_in}, frequency={self.frequency}"
             )
 
     def _is_due(self, count):

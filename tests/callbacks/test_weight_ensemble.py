@@ -221,7 +221,8 @@ def test_with_backup_and_restore(tmp_path):
 def test_a_new_run_in_an_old_directory_starts_a_new_ensemble(tmp_path):
     fit(compiled(make("ASGLD")), 3, [WeightEnsemble(tmp_path)])
     ensemble = WeightEnsemble(tmp_path)
-    fit(compiled(make("ASGLD")), 1, [ensemble])
+    with pytest.warns(UserWarning, match="held an ensemble of 3 members"):
+        fit(compiled(make("ASGLD")), 1, [ensemble])
     assert ensemble.members.steps() == [STEPS]
 
 
