@@ -48,8 +48,8 @@ class WeightEnsemble(keras.callbacks.Callback):
     one, if this callback stands before the one that saves the state in `callbacks`.
     When the first epoch begins, the members of steps that the optimizer has yet to do
     are dropped; so a new model that is trained into an old directory starts a new
-    ensemble, with a warning. To use an ensemble in another process, make it with the same directory
-    and call `ensemble.set_model(model)`.
+    ensemble, with a warning. To use an ensemble in another process, make it with the
+    same directory and call `ensemble.set_model(model)`.
 
     Args:
         directory: A path. Made when the first member is stored.
