@@ -61,6 +61,23 @@ def assert_workers_equal(paths):
 
 
 @needs("tensorflow")
+@needs("jax")
+@needs("torch")
+def test_a_hundred_steps_on_a_convex_problem_are_the_same_on_every_backend(tmp_path):
+    script = SCRIPTS.parent / "optimizers" / "convex.py"
+    backends = ("tensorflow", "jax", "torch")
+    for backend in backends:
+        finish(start(script, tmp_path / f"{backend}.npz", backend=backend))
+    results = [np.load(tmp_path / f"{backend}.npz") for backend in backends]
+    for other in results[1:]:
+        np.testing.assert_array_equal(other["bits"], results[0]["bits"])
+        for name in ("kernel", "bias"):
+            np.testing.assert_allclose(
+                other[name], results[0][name], rtol=0, atol=1e-5
+            )
+
+
+@needs("tensorflow")
 def test_mirrored_replicas_are_equal_to_the_bit_and_agree_with_one_device():
     assert finish(start("mirrored.py", backend="tensorflow")) == "replicas agree\n"
 
