@@ -68,7 +68,7 @@ def random_bits(optimizer):
     words = ops.convert_to_tensor(optimizer._noise_words)[0]
     bits = [
         noise.random_bits(noise.noise_key(words, update), (WIDTH, 1))
-        for update in range(EPOCHS * BATCHES)
+        for update in ops.arange(EPOCHS * BATCHES, dtype="int32")
     ]
     return ops.convert_to_numpy(ops.stack(bits))
 
