@@ -72,9 +72,7 @@ def test_a_hundred_steps_on_a_convex_problem_are_the_same_on_every_backend(tmp_p
     for other in results[1:]:
         np.testing.assert_array_equal(other["bits"], results[0]["bits"])
         for name in ("kernel", "bias"):
-            np.testing.assert_allclose(
-                other[name], results[0][name], rtol=0, atol=1e-5
-            )
+            np.testing.assert_allclose(other[name], results[0][name], rtol=0, atol=1e-5)
 
 
 @needs("tensorflow")

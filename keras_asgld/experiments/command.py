@@ -168,6 +168,12 @@ def _names(values):
 
 def _plan(values, optimizers, seeds):
     """The settings of every run, seed by seed."""
+    if values["data_dir"] and values["dataset"] not in settings.PREPARED:
+        raise ExperimentError(
+            f"`data_dir` must come with --dataset={'|'.join(settings.PREPARED)}, for "
+            f"{values['dataset']} is no data set of TFDS. "
+            f"Received: data_dir={values['data_dir']}"
+        )
     for optimizer in optimizers:
         if not values.get("recipe"):  # those may hold the study's controls
             settings.known_optimizer(optimizer)

@@ -1,6 +1,7 @@
 """What all figures share: the canvas, the colours, the quiet axes."""
 
 import io
+from pathlib import Path
 
 from keras_asgld.experiments import files, recipes
 from keras_asgld.experiments.files import ExperimentError
@@ -31,22 +32,50 @@ def canvas(width, height):
     return figure
 
 
+def check(path):
+    """Refuse a figure's `path` whose ending matplotlib cannot write.
+
+    Raises:
+        ExperimentError: The ending is none of matplotlib's, or matplotlib is missing.
+    """
+    endings = sorted(canvas(1, 1).canvas.get_supported_filetypes())
+    if _ending(path) not in endings:
+        raise ExperimentError(
+            f"`out` must end in one of {', '.join('.' + e for e in endings)}. "
+            f"Received: out={path}"
+        )
+
+
 def save(figure, path):
-    """Write the figure as the PNG `path`, whole or not at all."""
+    """Write the figure in the format of the path's ending, whole or not at all."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=160)
+    figure.savefig(buffer, format=_ending(path), dpi=160)
     files.write(path, [buffer.getbuffer()])
+
+
+def _ending(path):
+    return Path(path).suffix.removeprefix(".").lower()
 
 
 def caption(figure, text):
     figure.suptitle(text, x=0.01, ha="left", fontsize=9.5, color=GREY)
 
 
-def style(optimizer, names):
-    """The same colour for an optimizer in every figure; dashes tell sixes apart."""
-    order = [*recipes.OPTIMIZERS, *(n for n in names if n not in recipes.OPTIMIZERS)]
-    place = order.index(optimizer)
-    return COLOURS[place % len(COLOURS)], DASHES[place // len(COLOURS) % len(DASHES)]
+def styles(names):
+    """A name's colour and dashes, by name, for the lines of one figure.
+
+    An optimizer has the same colour in every figure, unless an earlier one of the same
+    figure has it: then it takes the next that is free. Dashes tell sixes apart.
+    """
+    order = list(dict.fromkeys([*recipes.OPTIMIZERS, *names]))
+    chosen = {}
+    for name in sorted(set(names), key=order.index):
+        dash = DASHES[len(chosen) // len(COLOURS) % len(DASHES)]
+        home = order.index(name) % len(COLOURS)
+        taken = {colour for colour, dashes in chosen.values() if dashes == dash}
+        free = [c for c in COLOURS[home:] + COLOURS[:home] if c not in taken]
+        chosen[name] = (free or COLOURS)[0], dash
+    return chosen
 
 
 def quiet(ax, grid="y"):

@@ -9,7 +9,7 @@ PANELS = {"train_accuracy": "training accuracy", "test_accuracy": "test accuracy
 
 
 def draw(path, columns, reference=None):
-    """Draw accuracy against epochs and write it as a PNG.
+    """Draw accuracy against epochs and write it as a figure.
 
     One task gives two panels side by side, training and test; several tasks give
     a column each. A line is the mean over an optimizer's seeds, the band around
@@ -17,7 +17,7 @@ def draw(path, columns, reference=None):
     task were monitored, their noise is drawn below.
 
     Args:
-        path: The PNG to write.
+        path: The file to write, in the format of its ending.
         columns: A dict of a column's title to its records.
         reference: A dict of a column's title to published curves, each a dict of a
             panel to percentages, by name; they are thin and dotted.
@@ -32,16 +32,18 @@ def draw(path, columns, reference=None):
     axes = figure.subplots(*shape, squeeze=False)
     for j, (title, records) in enumerate(columns.items()):
         curves = _curves(records)
+        published = (reference or {}).get(title, {})
+        styles = drawing.styles([*curves, *map(_published_optimizer, published)])
         for i, (name, panel) in enumerate(PANELS.items()):
             ax = axes[0, i] if single else axes[i, j]
-            published = (reference or {}).get(title, {})
-            _panel(ax, curves, name, {k: v[name] for k, v in published.items()})
+            theirs = {k: v[name] for k, v in published.items()}
+            _panel(ax, curves, name, theirs, styles)
             ax.set_title(panel if single else f"{title}: {panel}", **TITLE)
         for ax, (name, panel) in zip(
             axes[1] if monitored else (), noise_panel.PANELS.items(), strict=False
         ):
             _axes(ax, curves, [], [])
-            lines = {n: (*drawing.style(n, curves), r) for n, r in curves.items()}
+            lines = {n: (*styles[n], r) for n, r in curves.items()}
             noise_panel.draw(ax, lines, name)
             ax.set_title(panel, **TITLE)
     if single:
@@ -73,12 +75,15 @@ def _curves(records):
     }
 
 
-def _panel(ax, curves, name, published):
+def _published_optimizer(label):
+    return label.partition(" ")[0]
+
+
+def _panel(ax, curves, name, published, styles):
     ends = []
     seen = []
-    names = [*curves, *published]
     for label, values in published.items():
-        colour, _ = drawing.style(label.partition(" ")[0], names)
+        colour, _ = styles[_published_optimizer(label)]
         epochs, mean = np.arange(1, len(values) + 1), np.asarray(values)
         ax.plot(epochs, mean, color=colour, linestyle=":", linewidth=1.0, zorder=2)
         ends.append((mean[-1], label, colour, epochs[-1]))
@@ -87,7 +92,7 @@ def _panel(ax, curves, name, published):
         if not runs:
             continue
         epochs, mean, std = _mean_and_std(runs, name)
-        colour, dash = drawing.style(optimizer, curves)
+        colour, dash = styles[optimizer]
         ax.plot(epochs, mean, color=colour, linestyle=dash, linewidth=1.9, zorder=3)
         ax.fill_between(
             epochs, mean - std, mean + std, color=colour, alpha=0.16, linewidth=0

@@ -35,11 +35,19 @@ def choose(values, model, optimizer, epochs):
     precision = values.get("mixed_precision", "off")
     chosen = {"mixed_precision": None if precision == "off" else precision}
     if weights is None and not model.startswith("hub/"):
-        if freeze is not None:
-            raise ExperimentError(
-                "`freeze` must come with --weights or --model=hub/HANDLE, for "
-                f"only pretrained weights are frozen. Received: freeze={freeze}"
-            )
+        noise = values.get("pretrained_noise", "off")
+        given = {
+            "freeze": freeze,
+            "unfreeze_factor": factor,
+            "pretrained_noise": None if noise == "off" else noise,
+        }
+        for name, value in given.items():
+            if value is not None:
+                raise ExperimentError(
+                    f"`{name}` must come with --weights or --model=hub/HANDLE, for "
+                    "it is about pretrained weights alone. "
+                    f"Received: {name}={value}"
+                )
         return chosen
     freeze = epochs // 2 if freeze is None else freeze
     factor = _factor(optimizer) if factor is None else factor

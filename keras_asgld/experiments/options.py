@@ -97,7 +97,7 @@ GROUPS = {
     },
     "plot": {
         "Output": {
-            "out": (str, "curves.png", "the PNG to write"),
+            "out": (str, "curves.png", "the figure to write: .png, .pdf, .svg, …"),
             "reference": (str, None, "CSV of published curves to draw beside"),
         }
     },

@@ -2,23 +2,25 @@
 
 from pathlib import Path
 
-from keras_asgld.experiments import figures, records
+from keras_asgld.experiments import drawing, figures, records
 from keras_asgld.experiments import reference as published
 
 
 def plot(folders, path, reference=None):
-    """Draw the records of `folders`, one column for each, into the PNG `path`.
+    """Draw the records of `folders`, one column for each, into the file `path`.
 
     Args:
         folders: Folders of `compare` or `train`.
-        path: The PNG to write.
+        path: The figure to write, in the format of its ending.
         reference: A CSV of published curves to draw beside those of the same model.
 
     Raises:
         ExperimentError: `reference` cannot be read or has no curve of a model, a
             folder is missing or holds no record, a record is corrupt, matplotlib is
-            missing, or `path` cannot be written.
+            missing, or `path` cannot be written or has an ending that matplotlib
+            does not know.
     """
+    drawing.check(path)
     columns = {}
     for folder in folders:
         found = records.find(folder)

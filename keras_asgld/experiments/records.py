@@ -53,7 +53,10 @@ def read(folder):
     except OSError as error:
         raise ExperimentError(f"{path}: {files.reason(error)}") from error
     except ValueError as error:
-        raise ExperimentError(f"{path}: no whole JSON ({error})") from error
+        raise ExperimentError(
+            f"{path}: no whole JSON ({error}); remove this file and give again the "
+            "command that wrote it, which goes on from the last checkpoint"
+        ) from error
     fault = _fault(record)
     if fault:
         raise ExperimentError(f"{path}: no record of a run: {fault}")

@@ -22,6 +22,7 @@ TASKS = {
     "digits": Task(model="digits", epochs=10, batch_size=64, examples=1437),
     "cifar10": Task(model="cnn", epochs=200, batch_size=128, examples=50_000),
 }
+PREPARED = ("cifar10",)  # which come out of a directory of TFDS
 
 
 @dataclasses.dataclass(frozen=True)

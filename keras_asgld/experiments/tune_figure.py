@@ -18,9 +18,9 @@ def draw(path, rows, title):
     """
     figure = drawing.canvas(7.5, 4.6)
     ax = figure.subplots()
-    names = [row["optimizer"] for row in rows]
+    styles = drawing.styles([row["optimizer"] for row in rows])
     for row in rows:
-        colour, dash = drawing.style(row["optimizer"], names)
+        colour, dash = styles[row["optimizer"]]
         points = [
             (trial["learning_rate"], 100 * trial["validation_accuracy"])
             for trial in row["rates"]

@@ -56,7 +56,8 @@ class HubLayer(keras.layers.Layer):
     Raises:
         ValueError: If Keras runs on another backend than TensorFlow, the handle holds
             no SavedModel or one of TensorFlow 1, the signature does not exist, or
-            `trainable=True` and nothing can be trained.
+            `trainable=True` and nothing can be trained; when it is called, if the
+            input is of another shape than the module takes.
         ImportError: If the handle is an address and `tensorflow_hub` is missing.
 
     Loading a model file that holds this layer loads the SavedModel again, from
@@ -111,6 +112,9 @@ class HubLayer(keras.layers.Layer):
                 "`trainable` must be False for a module without trainable variables. "
                 f"Received: trainable={trainable!r}, handle={self.handle!r}"
             )
+        if self._module.input_shape is not None:
+            # Or a wrong shape would end in a page of TensorFlow's words.
+            self.input_spec = keras.layers.InputSpec(shape=self._module.input_shape)
         self._track_module()
         self.trainable = trainable
         self.built = True

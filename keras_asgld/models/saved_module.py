@@ -14,6 +14,8 @@ class SavedModule:
         trainable_variables, other_variables: Lists of the module's own `tf.Variable`s.
         regularization_losses: Functions of nothing that return a scalar each.
         takes_training: Whether the function has an argument `training`.
+        input_shape: The shape of the one tensor that the function takes, a tuple with
+            None where any length will do; None where it takes anything else.
     """
 
     def __init__(self, handle, signature=None):
@@ -32,6 +34,7 @@ class SavedModule:
         self.function, self._signature = _function(self._loaded, signature, handle)
         self.takes_training = "training" in self._argument_names()
         self.trainable_variables, self.other_variables = self._variables()
+        self.input_shape = _common(self._input_shapes())
         losses = getattr(self._loaded, "regularization_losses", None)
         self.regularization_losses = list(losses or ())
 
@@ -55,11 +58,22 @@ class SavedModule:
             return ()
         return inspect.signature(self.function).parameters
 
+    def _graphs(self):
+        # A signature is one graph, a function one for every kind of call.
+        return getattr(self.function, "concrete_functions", [self.function])
+
+    def _input_shapes(self):
+        """The shape of each graph's tensor, None for a graph that takes others."""
+        for graph in self._graphs():
+            positional, named = graph.structured_input_signature
+            inputs = list(named.values()) if self._signature else positional[:1]
+            shapes = [getattr(tensor, "shape", None) for tensor in inputs]
+            known = len(shapes) == 1 and getattr(shapes[0], "rank", None) is not None
+            yield tuple(shapes[0]) if known else None
+
     def _variables(self):
         """The variables the module declares, else those its function uses."""
-        # A signature is one graph, a function one for every kind of call.
-        graphs = getattr(self.function, "concrete_functions", [self.function])
-        used = [variable for graph in graphs for variable in graph.variables]
+        used = [variable for graph in self._graphs() for variable in graph.variables]
         declared = getattr(self._loaded, "variables", None) or ()
         trainable = getattr(self._loaded, "trainable_variables", None)
         every = _once([*declared, *used])
@@ -68,6 +82,15 @@ class SavedModule:
         trainable = _once(trainable)
         chosen = {id(v) for v in trainable}
         return trainable, [v for v in every if id(v) not in chosen]
+
+
+def _common(shapes):
+    """The shape that all fit, or None where they are not of one rank."""
+    shapes = list(shapes)
+    if None in shapes or len({len(shape) for shape in shapes}) != 1:
+        return None
+    axes = [set(lengths) for lengths in zip(*shapes, strict=True)]
+    return tuple(axis.pop() if len(axis) == 1 else None for axis in axes)
 
 
 def _once(variables):

@@ -58,7 +58,9 @@ class ASGLD(LangevinOptimizer):
             variance. Defaults to `0.9`.
         noise: ψ, the noise scale. A non-negative float, a `LearningRateSchedule` or a
             callable, like `learning_rate`. A float can be reassigned during training
-            (`optimizer.noise = 0.5`). Defaults to `1.0`.
+            (`optimizer.noise = 0.5`). A schedule, or a callable that returns a tensor,
+            must itself keep to the range: its values are not checked, as Keras does
+            not check those of a learning rate. Defaults to `1.0`.
         seed: A non-negative integer. The noise is a pure function of the seed, the
             variable, the update count and the element; the same on every backend and
             device. With `None` (the default) a seed is drawn that obeys

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from keras_asgld import noise
+from keras_asgld.optimizers import exclusion
 from keras_asgld.optimizers.compiled import compiled
 from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
 from keras_asgld.optimizers.packing import Packed, choose
@@ -76,6 +77,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             name="noise_words",
         )
         self._is_noisy = [self._uses_noise(variable) for variable in variables]
+        exclusion.warn_of_idle(self._excluded_from_noise[1], variables)
         self._slots = [
             None
             if self._overwrite_variable_with_gradient(variable)
@@ -147,7 +149,9 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             var_list: A list of variables to exclude.
             var_names: A list of strings. A variable is excluded if any of them
                 (as a regular expression) occurs in its path, which holds the names of
-                its layers and ends with its own: `["backbone", "bias"]`.
+                its layers and ends with its own: `["backbone", "bias"]`. A string
+                that occurs in none is warned of when the optimizer is built, with
+                the variables that are trainable then.
 
         Raises:
             ValueError: If the optimizer is already built, or `var_names` is no list of
@@ -158,7 +162,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
                 "`exclude_from_noise()` can only be called before the optimizer is "
                 f"built. Received: an optimizer that is built, name={self.name!r}"
             )
-        _check_patterns(var_names)
+        exclusion.check_patterns(var_names)
         keys = [self._var_key(variable) for variable in var_list or ()]
         self._excluded_from_noise = keys, list(var_names or ())
 
@@ -189,7 +193,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
     def _uses_noise(self, variable):
         keys, patterns = self._excluded_from_noise
         excluded = self._var_key(variable) in keys or any(
-            re.search(pattern, _path(variable)) for pattern in patterns
+            exclusion.matches(pattern, variable) for pattern in patterns
         )
         return not excluded
 
@@ -206,7 +210,8 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
                 layout=getattr(variable, "_layout", None),
                 # TensorFlow refuses other characters, which names of variables
                 # that come from a SavedModel have.
-                name=re.sub(r"[^A-Za-z0-9_.\\-]", "_", _path(variable)) + f"_{name}",
+                name=re.sub(r"[^A-Za-z0-9_.\\-]", "_", exclusion.path(variable))
+                + f"_{name}",
             )
 
 
@@ -252,26 +257,6 @@ def check_seed(seed):
             "`seed` must be a non-negative integer or None. "
             f"Received: seed={seed!r} (of type {type(seed).__name__})"
         )
-
-
-def _check_patterns(var_names):
-    # A string is a sequence of strings too, whose letters would match nearly all.
-    good = var_names is None or isinstance(var_names, (list, tuple, set))
-    try:
-        for name in var_names or ():
-            re.compile(name)
-    except (re.error, TypeError):
-        good = False
-    if not good:
-        raise ValueError(
-            "`var_names` must be a list of strings that are regular expressions. "
-            f"Received: var_names={var_names!r}"
-        )
-
-
-def _path(variable):
-    # A raw `tf.Variable` has no path; its name is one.
-    return getattr(variable, "path", variable.name)
 
 
 def _hyperparameters(cls):

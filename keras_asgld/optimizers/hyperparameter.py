@@ -14,7 +14,9 @@ class Hyperparameter:
     an optimizer variable, so that it is saved, and assigning another one takes
     effect in a step that is already compiled.
 
-    Floats are finite and not negative; anything else raises `ValueError`.
+    Floats are finite and not negative; anything else raises `ValueError`. So does a
+    callable that returns such a number, where the step is run or traced. Tensors, which
+    schedules give too, are not looked at: that would make the step wait for the device.
     """
 
     def __set_name__(self, owner, name):
@@ -29,7 +31,10 @@ class Hyperparameter:
             return value(optimizer._iterations)
         if isinstance(value, keras.Variable):
             return value
-        return value()
+        value = value()
+        if isinstance(value, numbers.Real):
+            check_scalar(self.name, value)
+        return value
 
     def __set__(self, optimizer, value):
         check_scalar(self.name, value, schedules=True)

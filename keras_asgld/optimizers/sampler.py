@@ -12,7 +12,9 @@ TEMPERATURE = """Temperature. With a small learning rate the variables come to b
     loss is a prior: `L2(c)` is a Gaussian of mean zero and variance
     `temperature / (2 * c)`; without one the prior is flat. `weight_decay` stays out
     of the gradient; in `SGLD` it acts as the prior of `c = weight_decay / 2`, in the
-    others it is none. Burn-in is a schedule: of `keras.optimizers.schedules`,
+    others it is none. A schedule, or a callable that returns a tensor, must itself
+    keep to finite values that are not negative, for they are not checked. Burn-in is a
+    schedule: of `keras.optimizers.schedules`,
     `PiecewiseConstantDecay([steps], [0.0, 1 / N])` has no noise up to that step.
     Cyclical SG-MCMC ([Zhang et al., 2020](https://arxiv.org/abs/1902.03932)) is
     `CosineDecayRestarts(rate, steps, t_mul=1.0)` for the learning rate with

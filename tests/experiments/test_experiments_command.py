@@ -82,6 +82,10 @@ def put_record(folder, text):
         (["compare", "stray"], "unexpected argument: stray"),
         (["train", "--optimizer=foo"], "--optimizer=foo"),
         (["train", "--seed=-1"], "`seed` must be"),
+        (["train", "--data_dir=x"], "`data_dir` must come with --dataset=cifar10"),
+        (["compare", "--data_dir=x"], "Received: data_dir=x"),
+        (["plot", "nowhere", "--out=f.xyz"], "`out` must end in one of"),
+        (["plot", "nowhere", "--out=figure"], "Received: out=figure"),
         (["plot"], "at least one folder"),
         (["plot", "nowhere"], "no such folder: nowhere"),
         (["plot", "."], "no records in ."),
@@ -95,7 +99,7 @@ def test_wrong_usage_is_one_line_and_status_2(refused, arguments, words, tmp_pat
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (json.dumps(GOOD)[:-40], "no whole JSON"),
+        (json.dumps(GOOD)[:-40], "remove this file and give again the command"),
         ("", "no whole JSON"),
         ("[]", "not a JSON object"),
         (json.dumps({**GOOD, "format": 2}), "`format` must be 1"),

@@ -1,10 +1,11 @@
 import builtins
+import itertools
 
 import matplotlib.image
 import numpy as np
 import pytest
 
-from keras_asgld.experiments import drawing, figures
+from keras_asgld.experiments import drawing, figures, recipes
 from keras_asgld.experiments.files import ExperimentError
 
 
@@ -46,6 +47,27 @@ def test_the_curves_are_in_the_picture(tmp_path):
     one, two = coloured(tmp_path / "one.png"), coloured(tmp_path / "two.png")
     assert one["asgld"] > 500 and two["asgld"] > 500 and two["momentum"] > 500
     assert one["momentum"] == two["sgd"] == 0
+
+
+@pytest.mark.parametrize("size", [4, 6])
+def test_up_to_six_lines_of_a_figure_have_colours_of_their_own(size):
+    for names in itertools.combinations(recipes.OPTIMIZERS, size):
+        styles = drawing.styles(names)
+        assert list(styles) == list(names)
+        assert len({colour for colour, _ in styles.values()}) == size
+        assert styles.get("asgld", (drawing.COLOURS[0], "-")) == (
+            drawing.COLOURS[0],
+            "-",
+        )
+    many = drawing.styles([f"psi={i}" for i in range(18)])
+    assert len(set(many.values())) == 18
+
+
+@pytest.mark.parametrize("ending, start", [("svg", b"<?xml"), ("pdf", b"%PDF")])
+def test_a_figure_has_the_format_of_its_ending(tmp_path, ending, start):
+    path = tmp_path / f"figure.{ending}"
+    figures.draw(path, {"t": [record("sgd", 0, [0.5, 0.6])]})
+    assert path.read_bytes().startswith(start)
 
 
 def test_several_folders_stand_side_by_side(tmp_path):

@@ -205,6 +205,8 @@ def test_flags_out_of_range_are_refused(chosen, flags, words):
     "arguments, words",
     [
         (["--freeze=1"], "`freeze` must come with"),
+        (["--unfreeze_factor=-1"], "`unfreeze_factor` must come with"),
+        (["--pretrained_noise=on"], "`pretrained_noise` must come with"),
         (["--weights=absent"], "`weights` must be None for digits"),
         (["--model=hub/absent"], "`handle` must be a folder"),
         (

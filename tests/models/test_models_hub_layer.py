@@ -120,6 +120,17 @@ def test_shapes_are_inferred(handle):
     assert HubLayer(handle)(keras.Input((6,))).shape == (None, 4)
 
 
+def test_an_input_of_another_shape_is_refused_in_a_few_words(handle, tmp_path):
+    write_signatures(tmp_path / "signatures")
+    for path in (handle, str(tmp_path / "signatures")):
+        layer = HubLayer(path)
+        for inputs in (keras.Input((5,)), np.ones((2, 6, 1), "float32")):
+            with pytest.raises(ValueError, match="expected") as caught:
+                layer(inputs)
+            assert len(str(caught.value)) < 200, str(caught.value)
+            assert "6" in str(caught.value)
+
+
 OPTIMIZERS = {
     "adam": lambda: keras.optimizers.Adam(0.01),
     "momentum": lambda: keras.optimizers.SGD(0.01, momentum=0.9),

@@ -223,6 +223,14 @@ def test_exclusion_matches_the_names_of_layers(member):
     assert optimizer._is_noisy == [False, False, True, True]
 
 
+def test_a_pattern_that_matches_nothing_is_warned_of(member):
+    optimizer = member()
+    optimizer.exclude_from_noise(var_names=["hidden", "hiden"])
+    with pytest.warns(UserWarning, match="'hiden' matches none of the 4") as caught:
+        optimizer.build(small_model().trainable_variables)
+    assert len(caught) == 1
+
+
 def test_exclusion_after_build_is_refused(member, start):
     optimizer = member()
     optimizer.build([keras.Variable(start)])
@@ -388,6 +396,16 @@ def test_wrong_arguments_are_named(member, argument, value):
         ValueError, match=f"`{argument}` must be .*Received: {argument}"
     ):
         member(**{argument: value})
+
+
+@pytest.mark.parametrize("value", [-1.0, np.float32("nan"), float("inf"), -3])
+def test_numbers_that_callables_return_are_checked(member, start, value):
+    name = "noise" if member.name == "ASGLD" else "temperature"
+    optimizer = member(**{name: lambda: value})
+    variable = keras.Variable(start)
+    with pytest.raises(ValueError, match=f"`{name}` must be finite and not negative"):
+        optimizer.apply([keras.ops.convert_to_tensor(start)], [variable])
+    np.testing.assert_array_equal(as_numpy(variable), start)
 
 
 def test_unknown_arguments_are_refused(member):

@@ -12,7 +12,7 @@ from conftest import Member, regression_data
 
 
 def functional_model():
-    """Keras finds no weights of a `Sequential` in an Orbax checkpoint: see the guide."""
+    """Keras does not find a `Sequential` again in an Orbax checkpoint."""
     keras.utils.set_random_seed(0)
     inputs = keras.Input((4,))
     hidden = keras.layers.Dense(8, activation="tanh", name="hidden")(inputs)
