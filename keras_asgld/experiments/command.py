@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
-from keras_asgld.experiments import environment, options, records, settings
+from keras_asgld.experiments import environment, options, records, settings, strategies
 from keras_asgld.experiments.files import ExperimentError, make_folder
 
 HELP = """keras-asgld: Langevin optimizers, compared with others on real tasks
@@ -132,6 +132,8 @@ def _tune(values, _):
 
 def _train(values, _):
     (chosen,) = _plan(values, [values["optimizer"]], [values["seed"]])
+    if chosen.strategy == "multiworker":
+        print(strategies.waiting(), file=sys.stderr)
     default = f"asgld-results/{_task(chosen)}-{chosen.optimizer}-seed{chosen.seed}"
     folder = make_folder(values["out_dir"] or default)
     records.check_same(folder, records.read(folder), chosen)
@@ -226,6 +228,7 @@ def _load_data(values, chosen):
 
         from keras_asgld import data
 
+        strategies.make(chosen.strategy)
         keras.distribution.list_devices()  # the devices' start-up messages too
 
     try:

@@ -17,7 +17,7 @@ class Task:
     examples: int  # to train on, without a subset
 
 
-STRATEGIES = ("one", "mirrored")
+STRATEGIES = ("one", "mirrored", "multiworker")
 TASKS = {
     "digits": Task(model="digits", epochs=10, batch_size=64, examples=1437),
     "cifar10": Task(model="cnn", epochs=200, batch_size=128, examples=50_000),
@@ -88,6 +88,12 @@ class Settings:
             0 < self.drop_factor < math.inf,
             "finite and positive",
         )
+        several = self.strategy == "multiworker"
+        constraint = "off or auto with --strategy=multiworker"
+        good = not several or self.jit_compile != "on"
+        _check("jit_compile", self.jit_compile, good, constraint)
+        if several and self.fine_tuning:
+            raise ExperimentError("--strategy=multiworker does not fine-tune")
         for i, epoch in enumerate(self.drop_epochs):
             after = epoch > self.drop_epochs[i - 1] if i else epoch >= 1
             _check("drop_epochs", self.drop_epochs, after, "rising and at least 1")

@@ -1,9 +1,12 @@
 """One run: settings in, a record out, resumable at every epoch."""
 
+import contextlib
 import dataclasses
 import hashlib
 import math
+import tempfile
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -48,13 +51,23 @@ def run(settings, folder, data, progress, keep_weights=False, tensorboard=False)
             record, or cannot be written.
     """
     folder = files.make_folder(folder)
-    files.remove_partial(folder)
+    with contextlib.ExitStack() as stack:
+        place = folder
+        if not strategies.is_chief(settings.strategy):
+            # Reading the variables takes all workers, so all save; one of them counts.
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        return _run(settings, folder, place, data, progress, keep_weights, tensorboard)
+
+
+def _run(settings, folder, place, data, progress, keep_weights, tensorboard):
+    """`run`, which reads from `folder` and writes to `place`."""
+    files.remove_partial(place)
     record = records.read(folder)
     records.check_same(folder, record, settings)
     progress.begin(settings.label, record)
     if record is not None and record["status"] != "running":
-        checkpoints.remove(folder)
-        watching.remove_members(folder)
+        checkpoints.remove(place)
+        watching.remove_members(place)
         progress.end(record)
         return record
 
@@ -71,9 +84,16 @@ def run(settings, folder, data, progress, keep_weights=False, tensorboard=False)
         _, arrays, epochs[:] = restored
         _assign(_state(model), arrays, folder)
         progress.resume(len(epochs))
-    records.write(folder, record)
+    records.write(place, record)
 
-    if len(epochs) < settings.epochs and not _diverged(epochs):
+    recorder = _Recorder(record, place, progress, settings.judged_on)
+    left = len(epochs) < settings.epochs and not _diverged(epochs)
+    if left and settings.strategy == "multiworker":
+        from keras_asgld.experiments import multi_worker
+
+        span = len(epochs), settings.epochs
+        multi_worker.fit(model, strategy, data, settings.judged_on, *span, recorder)
+    elif left:
         model.fit(
             data.train(initial_epoch=len(epochs)),
             initial_epoch=len(epochs),
@@ -81,8 +101,8 @@ def run(settings, folder, data, progress, keep_weights=False, tensorboard=False)
             steps_per_epoch=data.steps_per_epoch,
             validation_data=getattr(data, settings.judged_on)(),
             callbacks=[
-                *watching.callbacks(settings, folder, model.optimizer, tensorboard),
-                _Recorder(record, folder, progress, settings.judged_on),
+                *watching.callbacks(settings, place, model.optimizer, tensorboard),
+                recorder,
                 *fine_tuning.callbacks(settings, model),
             ],
             shuffle=False,  # the pipeline has done it
@@ -92,15 +112,15 @@ def run(settings, folder, data, progress, keep_weights=False, tensorboard=False)
     if _diverged(epochs):
         record["failure"] = f"the loss was not finite in epoch {len(epochs)}"
     elif settings.ensemble:
-        ensemble = watching.ensemble(settings, folder)
+        ensemble = watching.ensemble(settings, place)
         ensemble.set_model(model)
         record["calibration"] = calibrating.measure(model, ensemble, data)
     if keep_weights:
-        with files.replacing(folder / WEIGHTS) as partial:
+        with files.replacing(place / WEIGHTS) as partial:
             model.save_weights(partial)
-    records.write(folder, record)
-    checkpoints.remove(folder)
-    watching.remove_members(folder)
+    records.write(place, record)
+    checkpoints.remove(place)
+    watching.remove_members(place)
     progress.end(record)
     return record
 

@@ -146,6 +146,42 @@ def test_plot_draws_what_a_folder_holds(capsys, tmp_path):
     assert (tmp_path / "both.png").stat().st_size > 10_000
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "worker",
+        "[]",
+        '{"cluster": {"worker": ["a:1"]}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 1}}',
+        '{"cluster": {"worker": ["a:1"]}, "task": {"type": "ps", "index": 0}}',
+        '{"cluster": {"worker": ["a"]}, "task": {"type": "worker", "index": 0}}',
+    ],
+)
+def test_workers_that_are_not_told_of_one_another_are_refused(
+    refused, monkeypatch, tmp_path, text
+):
+    if text is None:
+        monkeypatch.delenv("TF_CONFIG", raising=False)
+    else:
+        monkeypatch.setenv("TF_CONFIG", text)
+    line = refused("train", "--strategy=multiworker")
+    assert "environment variable TF_CONFIG" in line
+    assert f"TF_CONFIG={text or 'nothing'}" in line
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("flag", "words"),
+    [
+        ("--jit_compile=on", "`jit_compile` must be off or auto with"),
+        ("--model=hub/x", "multiworker does not fine-tune"),
+    ],
+)
+def test_what_several_workers_do_not_do_is_refused(refused, flag, words):
+    assert words in refused("train", "--strategy=multiworker", flag)
+
+
 def test_missing_data_is_one_line(refused, monkeypatch):
     def load(*_, **__):
         raise data.DataError("no data\nand no network")
