@@ -10,6 +10,13 @@ import tensorflow as tf
 
 from keras_asgld.experiments.files import ExperimentError
 
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
+
 
 def fit(model, strategy, data, judged_on, initial_epoch, epochs, callback):
     """Train `model` from `initial_epoch` up to `epochs`, on all workers alike.
@@ -61,10 +68,10 @@ def fit(model, strategy, data, judged_on, initial_epoch, epochs, callback):
             callbacks.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
-    except tf.errors.OpError as error:
+    except _LOST as error:
         raise ExperimentError(
             "a worker was lost; the same command in each of them goes on from the last "
-            f"finished epoch ({error.message.splitlines()[0][:200]})"
+            f"finished epoch ({type(error).__name__})"
         ) from error
 
 

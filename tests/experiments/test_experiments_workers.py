@@ -5,29 +5,26 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
+import worker
 
-from keras_asgld.experiments import records
+from keras_asgld import models
+from keras_asgld.experiments import command, records
 
-SCRIPT = Path(__file__).parent / "worker.py"
 # The last of an epoch's batches has 33 examples, which two workers share unequally.
 FLAGS = ("--epochs=4", "--train_size=161", "--optimizer=asgld", "--learning_rate=0.02")
 
 
-def start(folder, die_after=0, workers=None, index=0):
-    environment = dict(os.environ)
+def start(folder, workers, index=0, die_after=0):
+    task = {"type": "worker", "index": index}
+    config = {"cluster": {"worker": workers}, "task": task}
+    environment = os.environ | {"TF_CONFIG": json.dumps(config)}
     environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
-    flags = [*FLAGS, f"--out_dir={folder}"]
-    if workers:
-        task = {"type": "worker", "index": index}
-        config = {"cluster": {"worker": workers}, "task": task}
-        environment["TF_CONFIG"] = json.dumps(config)
-        flags.append("--strategy=multiworker")
+    flags = ["--strategy=multiworker", *FLAGS, f"--out_dir={folder}"]
     return subprocess.Popen(
-        [sys.executable, str(SCRIPT), str(die_after), *flags],
+        [sys.executable, worker.__file__, str(die_after), *flags],
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -57,11 +54,11 @@ def weights(folder):
     return found
 
 
-def test_two_workers_of_which_one_was_lost_end_as_one_device(tmp_path):
+def test_two_workers_of_which_one_was_lost_end_as_one_device(tmp_path, monkeypatch):
     workers = addresses(2)
     [chief, (*_, killed)] = finish(
-        start(tmp_path / "two", workers=workers),
-        start(tmp_path / "two", die_after=2, workers=workers, index=1),
+        start(tmp_path / "two", workers),
+        start(tmp_path / "two", workers, index=1, die_after=2),
     )
     assert killed == -9
     output, errors, status = chief
@@ -70,16 +67,16 @@ def test_two_workers_of_which_one_was_lost_end_as_one_device(tmp_path):
     assert len(records.read(tmp_path / "two")["epochs"]) == 2
 
     workers = addresses(2)
-    results = finish(
-        *[start(tmp_path / "two", workers=workers, index=index) for index in (0, 1)],
-    )
-    results += finish(start(tmp_path / "one"))
+    results = finish(*[start(tmp_path / "two", workers, index) for index in (0, 1)])
     for index, (_, errors, status) in enumerate(results):
         assert status == 0, errors
-        assert ("going on after epoch 2 of 4" in errors) == (index < 2)
+        assert "going on after epoch 2 of 4" in errors
+        assert (f"writes to {tmp_path / 'two'}." in errors) == (index == 0)
     names = sorted(path.name for path in (tmp_path / "two").iterdir())
     assert names == ["model.weights.h5", "record.json"]
 
+    monkeypatch.setattr(models, "build", worker.build)
+    assert command.main(["train", *FLAGS, f"--out_dir={tmp_path / 'one'}"]) == 0
     two, one = (records.read(tmp_path / name) for name in ("two", "one"))
     assert two["status"] == "finished"
     for ours, theirs in zip(two["epochs"], one["epochs"], strict=True):

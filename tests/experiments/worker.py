@@ -25,6 +25,9 @@ def build(name, input_shape, num_classes, seed=None, **_):
 
 
 class Mortal(training._Recorder):
+    def on_train_begin(self, logs=None):
+        print(f"writes to {self.folder}.", file=sys.stderr)
+
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
         if epoch + 1 == int(sys.argv[1]):
