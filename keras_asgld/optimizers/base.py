@@ -145,6 +145,10 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         averages and its effective learning rate, and is moved deterministically.
         Must be called before the optimizer is built.
 
+        As with Keras's `exclude_from_weight_decay`, what is excluded is not stored with
+        a model: `load_model` gives an optimizer that adds noise to all. To go on with
+        an exclusion, make and compile the model anew and `load_weights` the file.
+
         Args:
             var_list: A list of variables to exclude.
             var_names: A list of strings. A variable is excluded if any of them
