@@ -6,96 +6,44 @@
 
 All optimizers run in one process, in turn, on the same shapes. Printed is the median
 over rounds of each round's ratio to Adam, which holds when the machine's speed drifts,
-and Adam's own median time. The floor is what the bare memory traffic takes: seven words
-a weight (read gradient, weight and two slots; write the last three) at this machine's
-measured copy bandwidth. Results go to benchmarks/results/update_step_BACKEND.json.
+Adam's own median time, the ratio of the first call, which traces and compiles, and that
+of the peak of memory, which a process of its own measures for each optimizer: weights,
+gradients, slots and what a step takes beside them (Linux only). The floor is what the
+bare memory traffic takes: seven words a weight (read gradient, weight and two slots;
+write the last three) at this machine's measured copy bandwidth. Results go to
+benchmarks/results/update_step_BACKEND.json and, as a picture, .png.
 """
 
 import argparse
 import json
-import os
+import math
 import pathlib
-import platform
 import statistics
+import subprocess
+import sys
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import keras
 import numpy as np
-from keras import ops
+from stepping import (
+    BACKEND,
+    MODES,
+    OPTIMIZERS,
+    copy_bandwidth,
+    environment,
+    median_ratio,
+    paired_times,
+    shapes_of,
+    stepper,
+)
 
-import keras_asgld
-from keras_asgld import ASGLD, PSGLD, SGHMC, SGLD, models, rules
-
-BACKEND = keras.backend.backend()
-MODES = {"tensorflow": ["xla", "graph", "eager"], "jax": ["jit"], "torch": ["eager"]}
-NETWORKS = {"resnet34": 10, "densenet121": 10, "cnn": 10}
-
-
-class NaiveASGLD(ASGLD):
-    """What everyone writes first: the backend's own normal draws, no fusion asked."""
-
-    def update_step(self, gradient, variable, learning_rate):
-        index = self._get_variable_index(variable)
-        mu, C = self._slots[index]
-        seed = ops.stack([ops.cast(self.iterations, "int32"), index])
-        z = keras.random.normal(gradient.shape, seed=seed)
-        values = rules.asgld(
-            gradient, variable, mu, C, z, learning_rate, self.momentum, self.noise
-        )
-        for target, value in zip((variable, mu, C), values, strict=True):
-            self.assign(target, value)
+RESULTS = pathlib.Path(__file__).parent / "results"
+OURS = ("ASGLD", "SGLD", "PSGLD", "SGHMC")
+NETWORKS = ("resnet34", "densenet121", "cnn")
 
 
-OPTIMIZERS = {
-    "Adam": lambda: keras.optimizers.Adam(1e-3),
-    "SGD": lambda: keras.optimizers.SGD(1e-3),
-    "AdamW": lambda: keras.optimizers.AdamW(1e-3),
-    "ASGLD": lambda: ASGLD(1e-3, seed=0),
-    "SGLD": lambda: SGLD(1e-3, temperature=1e-4, seed=0),
-    "PSGLD": lambda: PSGLD(1e-3, temperature=1e-4, seed=0),
-    "SGHMC": lambda: SGHMC(1e-3, 0.9, temperature=1e-4, seed=0),
-    "ASGLD, naive": lambda: NaiveASGLD(1e-3, seed=0),
-}
-
-
-def shapes_of(network):
-    model = models.build(network, (32, 32, 3), NETWORKS[network], seed=0)
-    return [tuple(v.shape) for v in model.trainable_variables]
-
-
-def stepper(optimizer, shapes, mode):
-    """A function of nothing that does one update and waits for it."""
-    rng = np.random.default_rng(0)
-    draw = lambda s: rng.standard_normal(s, dtype="float32") * 0.01  # noqa: E731
-    variables = [keras.Variable(draw(s)) for s in shapes]
-    gradients = [ops.convert_to_tensor(draw(s)) for s in shapes]
-    optimizer.build(variables)
-    if BACKEND == "jax":
-        import jax
-
-        step = jax.jit(
-            lambda values, state: optimizer.stateless_apply(state, gradients, values),
-            donate_argnums=(0, 1),
-        )
-        state = [[v.value for v in variables], [v.value for v in optimizer.variables]]
-
-        def run():
-            state[:] = step(*state)
-            jax.block_until_ready(state)
-
-        return run
-
-    run = lambda: optimizer.apply(gradients, variables)  # noqa: E731
-    if BACKEND == "tensorflow" and mode != "eager":
-        import tensorflow as tf
-
-        return tf.function(run, jit_compile=mode == "xla", autograph=False)
-    return run
-
-
-def measure(shapes, mode, rounds, chosen):
+def measure(network, mode, rounds, *chosen):
+    """For each optimizer its step and first call, beside Adam's."""
+    shapes = shapes_of(network)
     steps, first = {}, {}
     # The backend's own start is no optimizer's cost.
     stepper(OPTIMIZERS["Adam"](), [(3,)], mode)()
@@ -106,34 +54,108 @@ def measure(shapes, mode, rounds, chosen):
         first[name] = time.perf_counter() - start
         step()
         steps[name] = step
-    times = {name: [] for name in chosen}
-    for _ in range(rounds):
-        for name, step in steps.items():
-            start = time.perf_counter()
-            step()
-            times[name].append(time.perf_counter() - start)
-    adam = times["Adam"]
-    return {
+    times = paired_times(steps, int(rounds))
+    rows = {
         name: {
-            "ratio": statistics.median(a / b for a, b in zip(t, adam, strict=True)),
-            "milliseconds": 1e3 * statistics.median(t),
-            "first_call_seconds": first[name],
+            "ratio": median_ratio(times[name], times["Adam"]),
+            "milliseconds": 1e3 * statistics.median(times[name]),
             "first_call_ratio": first[name] / first["Adam"],
+            "first_call_seconds": first[name],
         }
-        for name, t in times.items()
+        for name in chosen
+    }
+    return {
+        "tensors": len(shapes),
+        "weights": sum(math.prod(shape) for shape in shapes),
+        "optimizers": rows,
     }
 
 
-def copy_bandwidth():
-    """Bytes a second that a large copy reads and writes, the best of ten."""
-    source = np.ones(2**25, "float32")
-    target = np.empty_like(source)
-    best = np.inf
-    for _ in range(10):
-        start = time.perf_counter()
-        np.copyto(target, source)
-        best = min(best, time.perf_counter() - start)
-    return 2 * source.nbytes / best
+def peak(network, mode, name):
+    """The peak of this process's memory over three steps, less what it began with."""
+    shapes = shapes_of(network)
+    stepper(OPTIMIZERS[name](), [(3,)], mode)()
+    before = _status("VmRSS")
+    step = stepper(OPTIMIZERS[name](), shapes, mode)
+    for _ in range(2):
+        step()
+    # Linux's way to forget the peak so far, which is that of the compiler.
+    pathlib.Path("/proc/self/clear_refs").write_text("5")
+    for _ in range(3):
+        step()
+    return (_status("VmHWM") - before) / 1e3
+
+
+def in_a_process(function, *arguments):
+    """What the function returns in a process that has compiled nothing before."""
+    command = [sys.executable, __file__, "--child", function.__name__, *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _status(field):
+    for line in pathlib.Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1])
+    raise RuntimeError(f"no {field} in /proc/self/status")
+
+
+def median_rows(runs):
+    """The runs' rows as one: the median of each figure, and the ratios of every run."""
+    rows = {}
+    for name in runs[0]:
+        found = [run[name] for run in runs]
+        rows[name] = {f: statistics.median(r[f] for r in found) for f in found[0]}
+        rows[name]["runs"] = [
+            {f: round(r[f], 3) for f in ("ratio", "first_call_ratio")} for r in found
+        ]
+    return rows
+
+
+def report(case):
+    print(
+        f"\n{case['network']}, {case['tensors']} tensors, "
+        f"{case['weights'] / 1e6:.1f} M weights, {BACKEND} {case['mode']}; "
+        f"floor {case['floor_milliseconds']:.1f} ms"
+    )
+    for name, row in case["optimizers"].items():
+        spread = [run["ratio"] for run in row["runs"]]
+        memory = f"   peak {row['memory_ratio']:.2f} x" if "memory_ratio" in row else ""
+        print(
+            f"  {name:13} {row['ratio']:6.2f} x Adam ({min(spread):.2f} to "
+            f"{max(spread):.2f}) {row['milliseconds']:8.1f} ms   first call "
+            f"{row['first_call_ratio']:5.2f} x{memory}"
+        )
+
+
+def draw(results, path):
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    cases = results["cases"]
+    figure, axes = plt.subplots(
+        1, len(cases), figsize=(2.2 + 2.2 * len(cases), 3.6), sharey=True
+    )
+    for axis, case in zip(np.atleast_1d(axes), cases, strict=True):
+        rows = case["optimizers"]
+        names = [name for name in OPTIMIZERS if name in rows]
+        ratios = [rows[name]["ratio"] for name in names]
+        bars = axis.barh(
+            names, ratios, color=["C0" if "SG" in n else "0.6" for n in names]
+        )
+        axis.bar_label(bars, fmt=" %.2f")
+        floor = case["floor_milliseconds"] / rows["Adam"]["milliseconds"]
+        axis.axvline(floor, color="black", linestyle=":", label="memory floor")
+        axis.set(
+            title=f"{case['network']}, {case['mode']}", xlim=(0, 1.25 * max(ratios))
+        )
+        axis.invert_yaxis()
+    np.atleast_1d(axes)[0].legend(loc="lower right")
+    figure.supxlabel(f"time of an update on {BACKEND}, times Keras's Adam")
+    figure.savefig(path, dpi=120, bbox_inches="tight")
+    plt.close(figure)
 
 
 def main():
@@ -142,49 +164,50 @@ def main():
     parser.add_argument("--modes", nargs="+", default=MODES[BACKEND])
     parser.add_argument("--optimizers", nargs="+", default=list(OPTIMIZERS))
     parser.add_argument("--rounds", type=int, default=15)
-    parser.add_argument("--out", default=f"update_step_{BACKEND}.json")
+    parser.add_argument("--runs", type=int, default=3, help="each in its own process")
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.child:
+        function, *arguments = options.child
+        print(json.dumps({"measure": measure, "peak": peak}[function](*arguments)))
+        return
     chosen = ["Adam"] + [name for name in options.optimizers if name != "Adam"]
     bandwidth = copy_bandwidth()
     results = {
-        "versions": {
-            "keras_asgld": keras_asgld.__version__,
-            "keras": keras.__version__,
-        },
-        "backend": BACKEND,
-        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+        **environment(),
         "copy_bandwidth": bandwidth,
+        "rounds": options.rounds,
         "cases": [],
     }
     for network in options.networks:
-        shapes = shapes_of(network)
-        weights = sum(int(np.prod(s)) for s in shapes)
-        floor = 1e3 * 7 * 4 * weights / bandwidth
         for mode in options.modes:
-            rows = measure(shapes, mode, options.rounds, chosen)
-            results["cases"].append(
-                {
-                    "network": network,
-                    "mode": mode,
-                    "tensors": len(shapes),
-                    "weights": weights,
-                    "floor_milliseconds": floor,
-                    "optimizers": rows,
+            runs = [
+                in_a_process(measure, network, mode, str(options.rounds), *chosen)
+                for _ in range(options.runs)
+            ]
+            rows = median_rows([run["optimizers"] for run in runs])
+            if sys.platform == "linux":
+                peaks = {
+                    name: in_a_process(peak, network, mode, name) for name in chosen
                 }
-            )
-            print(
-                f"\n{network}, {len(shapes)} tensors, {weights / 1e6:.1f} M weights, "
-                f"{BACKEND} {mode}; floor {floor:.1f} ms"
-            )
-            for name, row in rows.items():
-                print(
-                    f"  {name:13} {row['ratio']:6.2f} x Adam "
-                    f"{row['milliseconds']:8.1f} ms   "
-                    f"first call {row['first_call_ratio']:5.2f} x"
-                )
-    path = pathlib.Path(__file__).parent / "results" / options.out
-    path.parent.mkdir(exist_ok=True)
+                for name, row in rows.items():
+                    row["peak_megabytes"] = round(peaks[name], 1)
+                    row["memory_ratio"] = round(peaks[name] / peaks["Adam"], 3)
+            weights = runs[0]["weights"]
+            case = {
+                "network": network,
+                "mode": mode,
+                "tensors": runs[0]["tensors"],
+                "weights": weights,
+                "floor_milliseconds": 1e3 * 7 * 4 * weights / bandwidth,
+                "optimizers": rows,
+            }
+            results["cases"].append(case)
+            report(case)
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"update_step_{BACKEND}.json"
     path.write_text(json.dumps(results, indent=1) + "\n")
+    draw(results, path.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_asgld import noise
 from keras_asgld.optimizers import exclusion
-from keras_asgld.optimizers.compiled import compiled
+from keras_asgld.optimizers.compiled import compiled, compiled_update
 from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
 from keras_asgld.optimizers.packing import Packed, choose
 
@@ -107,19 +107,19 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             program = compiled(_update_packed, rule, dtype, noisy)
             state = [variable.pack(tensors) for tensors in zip(*targets, strict=True)]
             words = ops.take(words, np.take(indices, variable.rows), axis=0)
-            new = program(gradient, state, words, variable.starts, *common)
+            new = program(state, gradient, words, variable.starts, *common)
             new = zip(*(variable.unpack(matrix) for matrix in new), strict=True)
+            for member_targets, values in zip(targets, new, strict=True):
+                for target, value in zip(member_targets, values, strict=True):
+                    self.assign(target, value)
         else:
-            program = compiled(_update, rule, dtype, noisy, tuple(variable.shape))
-            state = [ops.convert_to_tensor(target) for target in targets[0]]
+            shape = tuple(variable.shape)
+            program = compiled_update(_update, rule, dtype, noisy, shape)
             # A row, and not the table with an index: XLA would take the index for a
             # constant and compile one program a variable instead of one a shape.
             words = words[indices[0]]
             gradient = ops.convert_to_tensor(gradient, sparse=False)
-            new = [program(gradient, state, words, *common)]
-        for member_targets, values in zip(targets, new, strict=True):
-            for target, value in zip(member_targets, values, strict=True):
-                self.assign(target, value)
+            program(targets[0], gradient, words, *common)
 
     def _backend_update_step(self, gradients, variables, learning_rate):
         kinds = [
@@ -219,14 +219,14 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             )
 
 
-def _update(rule, dtype, noisy, shape, gradient, state, words, update, hyperparameters):
+def _update(rule, dtype, noisy, shape, state, gradient, words, update, hyperparameters):
     """The pure function that is compiled: new values of the variable and slots."""
     z = noise.normal(words, update, shape) if noisy else ops.zeros(shape)
-    return _apply(rule, dtype, gradient, state, z, hyperparameters)
+    return _apply(rule, dtype, state, gradient, z, hyperparameters)
 
 
 def _update_packed(
-    rule, dtype, noisy, gradient, state, words, starts, update, hyperparameters
+    rule, dtype, noisy, state, gradient, words, starts, update, hyperparameters
 ):
     """The same for variables that are packed into one matrix."""
 
@@ -234,14 +234,14 @@ def _update_packed(
         z = ops.zeros(gradient.shape)
         if noisy:
             z = noise.normal_rows(words, update, starts, gradient.shape[1])
-        return _apply(rule, dtype, gradient, state, z, hyperparameters)
+        return _apply(rule, dtype, state, gradient, z, hyperparameters)
 
     # Always true, but XLA cannot know. In a step that it compiles as a whole, it would
     # otherwise compile noise and rule again for every variable that is unpacked.
     return ops.cond(ops.bitwise_or(update, 1) != 0, new_state, lambda: state)
 
 
-def _apply(rule, dtype, gradient, state, z, hyperparameters):
+def _apply(rule, dtype, state, gradient, z, hyperparameters):
     variable, *slots = state
     new_variable, *new_slots = rule(
         ops.cast(gradient, dtype),

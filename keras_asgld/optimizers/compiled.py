@@ -3,6 +3,7 @@
 import functools
 
 import keras
+from keras import ops
 
 
 @functools.cache
@@ -34,3 +35,49 @@ def compiled(function, *static):
 
         return jax.jit(function)
     return function
+
+
+@functools.cache
+def compiled_update(function, *static):
+    """`compiled`, whose results are assigned to variables.
+
+    `function(*static, values, *tensors)` maps the values of a list of variables to
+    their new ones. What is returned is called with the variables: `(variables,
+    *tensors)`.
+
+    On TensorFlow the program itself assigns, so that XLA writes into the variables'
+    own buffers. New ones would be as many as the model and its slots in each step,
+    and fresh memory costs more than the arithmetic.
+    """
+    program = compiled(function, *static)
+
+    def assign_results(variables, *tensors):
+        values = [ops.convert_to_tensor(variable) for variable in variables]
+        for variable, value in zip(variables, program(values, *tensors), strict=True):
+            variable.assign(value)
+
+    if keras.backend.backend() != "tensorflow":
+        return assign_results
+
+    import tensorflow as tf
+
+    def update(variables, *tensors):
+        values = [tf.convert_to_tensor(variable) for variable in variables]
+        new = function(*static, values, *tensors)
+        for variable, value in zip(variables, new, strict=True):
+            variable.assign(value)
+
+    in_place = tf.function(update, jit_compile=True, autograph=False)
+
+    def assign_in_place(variables, *tensors):
+        own = [v.value if isinstance(v, keras.Variable) else v for v in variables]
+        # In a stateless scope there are values only, and a strategy's variable
+        # is several.
+        if tf.distribute.has_strategy() or not all(
+            isinstance(variable, tf.Variable) for variable in own
+        ):
+            assign_results(variables, *tensors)
+        else:
+            in_place(own, *tf.nest.map_structure(tf.convert_to_tensor, tensors))
+
+    return assign_in_place

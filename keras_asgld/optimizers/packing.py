@@ -25,9 +25,9 @@ def choose(shapes, kinds):
 
     Returns:
         A list of lists of positions. It is empty where variables may not be copied
-        together because they are mirrored over devices, and on JAX and PyTorch: on
-        the one a step is a single program anyway (and variables may be sharded),
-        on the other there is none.
+        together because they are mirrored or sharded over devices, and where there
+        is nothing to win: on PyTorch, which compiles nothing, and on JAX off the
+        CPU, where the compiler itself puts small loops together.
     """
     if not _may_pack():
         return []
@@ -87,11 +87,16 @@ class Packed:
 
 
 def _may_pack():
-    if keras.backend.backend() != "tensorflow":
-        return False
-    import tensorflow as tf
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
 
-    return not tf.distribute.has_strategy()
+        return not tf.distribute.has_strategy()
+    if keras.backend.backend() == "jax":
+        import jax
+
+        on_cpu = jax.default_backend() == "cpu"
+        return on_cpu and keras.distribution.distribution() is None
+    return False
 
 
 def _row_count(shape):

@@ -29,7 +29,10 @@ class SGHMC(LangevinSampler):
     friction and η, in units of the log-posterior of all N examples, is
     `learning_rate / N` with `temperature = 1 / N`. Its Hamiltonian form (equation 13)
     of step ε, mass M and friction C is reached by `learning_rate = N * ε**2 / M`,
-    `momentum = 1 - ε * C / M`. A momentum of 0 is `SGLD`.
+    `momentum = 1 - ε * C / M`. Equation 7 of the ASGLD paper
+    (arXiv 1906.04324), a friction and noise of some standard deviation σ in the
+    momentum, is `momentum = 1 - friction` and
+    `temperature = σ**2 / (2 * friction * learning_rate)`. A momentum of 0 is `SGLD`.
 
     With `temperature=0` it is `keras.optimizers.SGD(learning_rate, momentum)` to the
     bit wherever both are compiled by XLA. Elsewhere XLA may spare this optimizer

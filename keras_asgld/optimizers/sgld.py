@@ -22,11 +22,18 @@ class SGLD(LangevinSampler):
     variable = variable - step + sqrt(2 * learning_rate * temperature) * z
     ```
 
-    Welling and Teh's ε is the step in units of the log-posterior of all N examples:
-    their equation 4, of drift ε / 2 and noise variance ε, is
-    `learning_rate = N * ε / 2` with `temperature = 1 / N`. Noise of a standard
-    deviation σ that does not depend on the learning rate is
-    `temperature = σ**2 / (2 * learning_rate)`.
+    Papers write the step in several ways. With N examples and a loss that is their
+    mean, these are the arguments:
+
+    | drift | noise | `learning_rate` | `temperature` |
+    | --- | --- | --- | --- |
+    | ε / 2 of the log-posterior's gradient | √ε z | N ε / 2 | 1 / N |
+    | η g | √η z | η | 1 / 2 |
+    | η g | √(2 η T) z | η | T |
+    | η g | σ z | η | σ² / (2 η) |
+
+    The first is equation 4 of Welling and Teh; SGD with isotropic noise, equation 6 of
+    the ASGLD paper (arXiv 1906.04324), is one of the others, by how its noise is scaled.
 
     With `temperature=0` it is `keras.optimizers.SGD` to the bit wherever both are
     compiled by XLA. Elsewhere XLA may spare this optimizer the rounding of

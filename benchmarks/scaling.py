@@ -1,0 +1,113 @@
+"""How the cost of an update grows: with the weights, and with the tensors they are in.
+
+    python benchmarks/scaling.py
+    KERAS_BACKEND=jax python benchmarks/scaling.py
+
+First one square tensor of 10**3 to 10**8 weights, then 2**22 weights in 1 to 1,024
+equal tensors; ASGLD beside Keras's Adam, in turn in one process. Results go to
+benchmarks/results/scaling_BACKEND.json and, as a picture, .png.
+"""
+
+import argparse
+import json
+import math
+import pathlib
+import statistics
+import time
+
+from stepping import (
+    BACKEND,
+    MODES,
+    OPTIMIZERS,
+    environment,
+    median_ratio,
+    paired_times,
+    stepper,
+)
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+WEIGHTS = [10**k for k in range(3, 9)]
+TENSORS = [4**k for k in range(6)]
+TOGETHER = 2**22
+NAMES = ("Adam", "ASGLD")
+
+
+def square(weights):
+    side = math.isqrt(weights)
+    return (side, weights // side)
+
+
+def measure(shapes, mode, rounds):
+    steps, first = {}, {}
+    for name in NAMES:
+        step = stepper(OPTIMIZERS[name](), shapes, mode)
+        start = time.perf_counter()
+        step()
+        first[name] = time.perf_counter() - start
+        step()
+        steps[name] = step
+    times = paired_times(steps, rounds)
+    return {
+        "tensors": len(shapes),
+        "weights": sum(math.prod(shape) for shape in shapes),
+        "ratio": median_ratio(times["ASGLD"], times["Adam"]),
+        "milliseconds": {n: 1e3 * statistics.median(times[n]) for n in NAMES},
+        "first_call_seconds": first,
+    }
+
+
+def draw(results, path):
+    import matplotlib
+
+    matplotlib.use("agg")
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
+    for number, (mode, found) in enumerate(results["modes"].items()):
+        for name, style in zip(NAMES, ("--", "-"), strict=True):
+            look = {"color": f"C{number}", "linestyle": style, "marker": "."}
+            label = f"{name}, {mode}"
+            x = [row["weights"] for row in found["weights"]]
+            y = [1e6 * r["milliseconds"][name] / r["weights"] for r in found["weights"]]
+            left.loglog(x, y, label=label, **look)
+            x = [row["tensors"] for row in found["tensors"]]
+            y = [row["milliseconds"][name] for row in found["tensors"]]
+            right.loglog(x, y, label=label, **look)
+    left.set(xlabel="weights, in one tensor", ylabel="nanoseconds a weight")
+    right.set(xlabel=f"tensors that share {TOGETHER:,} weights")
+    right.set(ylabel="milliseconds an update")
+    left.legend()
+    figure.suptitle(f"An update on {BACKEND}, {results['machine']['cores']} cores")
+    figure.savefig(path, dpi=120)
+    plt.close(figure)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--modes", nargs="+", default=MODES[BACKEND])
+    parser.add_argument("--rounds", type=int, default=11)
+    options = parser.parse_args()
+    results = {**environment(), "modes": {}}
+    for mode in options.modes:
+        cases = {
+            "weights": [[square(weights)] for weights in WEIGHTS],
+            "tensors": [[square(TOGETHER // n)] * n for n in TENSORS],
+        }
+        results["modes"][mode] = found = {key: [] for key in cases}
+        for key, rows in cases.items():
+            for shapes in rows:
+                row = measure(shapes, mode, options.rounds)
+                found[key].append(row)
+                print(
+                    f"{mode:6} {row['weights']:>11,} weights in {row['tensors']:>5} "
+                    f"tensors: {row['milliseconds']['ASGLD']:9.3f} ms, "
+                    f"{row['ratio']:5.2f} x Adam"
+                )
+    RESULTS.mkdir(exist_ok=True)
+    path = RESULTS / f"scaling_{BACKEND}.json"
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    draw(results, path.with_suffix(".png"))
+
+
+if __name__ == "__main__":
+    main()

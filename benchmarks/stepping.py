@@ -1,0 +1,127 @@
+"""One update of an optimizer as a function of nothing, for the benchmarks."""
+
+import os
+import platform
+import statistics
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+from keras import ops
+
+import keras_asgld
+from keras_asgld import ASGLD, PSGLD, SGHMC, SGLD, models, rules
+
+BACKEND = keras.backend.backend()
+MODES = {"tensorflow": ["xla", "graph", "eager"], "jax": ["jit"], "torch": ["eager"]}
+
+
+class NaiveASGLD(ASGLD):
+    """What everyone writes first: the backend's own normal draws, no fusion asked."""
+
+    def _backend_update_step(self, gradients, variables, learning_rate):
+        for gradient, variable in zip(gradients, variables, strict=True):
+            self.update_step(gradient, variable, learning_rate)
+
+    def update_step(self, gradient, variable, learning_rate):
+        index = self._get_variable_index(variable)
+        mu, C = self._slots[index]
+        seed = ops.stack([ops.cast(self.iterations, "int32"), index])
+        z = keras.random.normal(gradient.shape, seed=seed)
+        values = rules.asgld(
+            gradient, variable, mu, C, z, learning_rate, self.momentum, self.noise
+        )
+        for target, value in zip((variable, mu, C), values, strict=True):
+            self.assign(target, value)
+
+
+OPTIMIZERS = {
+    "Adam": lambda: keras.optimizers.Adam(1e-3),
+    "SGD": lambda: keras.optimizers.SGD(1e-3),
+    "AdamW": lambda: keras.optimizers.AdamW(1e-3),
+    "ASGLD": lambda: ASGLD(1e-3, seed=0),
+    "SGLD": lambda: SGLD(1e-3, temperature=1e-4, seed=0),
+    "PSGLD": lambda: PSGLD(1e-3, temperature=1e-4, seed=0),
+    "SGHMC": lambda: SGHMC(1e-3, 0.9, temperature=1e-4, seed=0),
+    "ASGLD, naive": lambda: NaiveASGLD(1e-3, seed=0),
+}
+
+
+def shapes_of(network):
+    model = models.build(network, (32, 32, 3), 10, seed=0)
+    return [tuple(v.shape) for v in model.trainable_variables]
+
+
+def stepper(optimizer, shapes, mode):
+    """A function of nothing that does one update and waits for it."""
+    rng = np.random.default_rng(0)
+    draw = lambda s: rng.standard_normal(s, dtype="float32") * 0.01  # noqa: E731
+    variables = [keras.Variable(draw(s)) for s in shapes]
+    gradients = [ops.convert_to_tensor(draw(s)) for s in shapes]
+    optimizer.build(variables)
+    if BACKEND == "jax":
+        import jax
+
+        # The gradients are arguments: XLA would compile constants into the program.
+        step = jax.jit(
+            lambda values, state, gradients: optimizer.stateless_apply(
+                state, gradients, values
+            ),
+            donate_argnums=(0, 1),
+        )
+        state = [[v.value for v in variables], [v.value for v in optimizer.variables]]
+
+        def run():
+            state[:] = step(*state, gradients)
+            jax.block_until_ready(state)
+
+        return run
+
+    run = lambda: optimizer.apply(gradients, variables)  # noqa: E731
+    if BACKEND == "tensorflow" and mode != "eager":
+        import tensorflow as tf
+
+        return tf.function(run, jit_compile=mode == "xla", autograph=False)
+    return run
+
+
+def paired_times(steps, rounds):
+    """Seconds of every step in each round, one after the other."""
+    times = {name: [] for name in steps}
+    for _ in range(rounds):
+        for name, step in steps.items():
+            start = time.perf_counter()
+            step()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def median_ratio(times, base):
+    return statistics.median(a / b for a, b in zip(times, base, strict=True))
+
+
+def copy_bandwidth():
+    """Bytes a second that a large copy reads and writes, the best of ten."""
+    source = np.ones(2**25, "float32")
+    target = np.empty_like(source)
+    best = np.inf
+    for _ in range(10):
+        start = time.perf_counter()
+        np.copyto(target, source)
+        best = min(best, time.perf_counter() - start)
+    return 2 * source.nbytes / best
+
+
+def environment():
+    backend = __import__(BACKEND)
+    return {
+        "backend": BACKEND,
+        "versions": {
+            "keras_asgld": keras_asgld.__version__,
+            "keras": keras.__version__,
+            BACKEND: backend.__version__,
+        },
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
+    }

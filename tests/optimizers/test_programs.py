@@ -1,0 +1,125 @@
+"""What the compiled step does to memory: it works in place and stores no noise."""
+
+import keras
+import numpy as np
+import pytest
+
+BACKEND = keras.backend.backend()
+tensorflow_only = pytest.mark.skipif(
+    BACKEND != "tensorflow", reason="reads TensorFlow's programs and buffers"
+)
+# Above the size of variables that are packed together.
+SHAPE = (600, 500)
+BYTES = 4 * 600 * 500
+
+
+def built(member, count=1):
+    variables = [keras.Variable(np.full(SHAPE, 0.5, "float32")) for _ in range(count)]
+    optimizer = member()
+    optimizer.build(variables)
+    return optimizer, variables
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="asks JAX's compiler")
+def test_a_jitted_step_works_in_place_and_stores_no_noise(member):
+    import jax
+
+    optimizer, variables = built(member)
+    state = [v.value for v in variables], [v.value for v in optimizer.variables]
+    step = jax.jit(
+        lambda values, state, g: optimizer.stateless_apply(state, [g], values),
+        donate_argnums=(0, 1),
+    )
+    memory = step.lower(*state, np.ones(SHAPE, "float32")).compile().memory_analysis()
+    tensors = 1 + len(optimizer.slot_names)
+    assert memory.alias_size_in_bytes >= tensors * BYTES
+    assert memory.temp_size_in_bytes < BYTES / 100
+
+
+@tensorflow_only
+def test_an_xla_step_makes_one_loop_a_tensor_and_no_copy(member):
+    import tensorflow as tf
+
+    optimizer, variables = built(member)
+    gradient = tf.ones(SHAPE)
+    step = tf.function(
+        lambda: optimizer.apply([gradient], variables),
+        jit_compile=True,
+        autograph=False,
+    )
+    step()
+    program = step.experimental_get_compiler_ir()(stage="optimized_hlo")
+    entry = program[program.index("\nENTRY") :]
+    made = [
+        line.split("= ")[1]
+        for line in entry.splitlines()
+        if "= f32[600,500]" in line and "parameter(" not in line
+    ]
+    assert len(made) == 1 + len(optimizer.slot_names)
+    assert all(" fusion(" in line for line in made)
+
+
+@tensorflow_only
+@pytest.mark.parametrize("eager", [True, False])
+def test_an_update_writes_into_the_variables_own_buffers(member, eager):
+    import tensorflow as tf
+
+    optimizer, variables = built(member)
+    gradient = tf.ones(SHAPE)
+    step = lambda: optimizer.apply([gradient], variables)  # noqa: E731
+    if not eager:
+        step = tf.function(step, autograph=False)
+    step()
+
+    def addresses():
+        state = [*variables, *optimizer._slots[0]]
+        return [
+            np.frombuffer(memoryview(s.value.read_value())).ctypes.data for s in state
+        ]
+
+    before = addresses()
+    step()
+    assert addresses() == before
+
+
+@tensorflow_only
+def test_a_value_read_before_a_step_stays(member):
+    import tensorflow as tf
+
+    optimizer, [variable] = built(member)
+    value = variable.value.read_value()
+    optimizer.apply([tf.ones(SHAPE)], [variable])
+    assert np.all(np.array(memoryview(value)) == 0.5)
+    assert np.all(variable.numpy() != 0.5)
+
+
+@tensorflow_only
+def test_variables_of_one_shape_share_one_program(member):
+    import tensorflow as tf
+
+    optimizer, variables = built(member, count=3)
+    gradients = [tf.ones(SHAPE)] * 3
+    step = tf.function(lambda: optimizer.apply(gradients, variables), autograph=False)
+    graph = step.get_concrete_function().graph.as_graph_def()
+    compiled = [
+        function.signature.name
+        for function in graph.library.function
+        if function.attr["_XlaMustCompile"].b
+    ]
+    assert len(compiled) == 1
+
+
+@tensorflow_only
+def test_a_program_keeps_no_variable_alive(member):
+    import gc
+    import weakref
+
+    import tensorflow as tf
+
+    optimizer, variables = built(member)
+    optimizer.apply([tf.ones(SHAPE)], variables)
+    alive = weakref.ref(variables[0].value)
+    del optimizer, variables
+    keras.backend.clear_session()
+    gc.collect()
+    assert alive() is None
