@@ -32,8 +32,9 @@ class SGLD(LangevinSampler):
     | η g | √(2 η T) z | η | T |
     | η g | σ z | η | σ² / (2 η) |
 
-    The first is equation 4 of Welling and Teh; SGD with isotropic noise, equation 6 of
-    the ASGLD paper (arXiv 1906.04324), is one of the others, by how its noise is scaled.
+    The first is equation 4 of Welling and Teh; SGD with isotropic noise, equation 6
+    of the ASGLD paper (arXiv 1906.04324), is one of the others, by how its noise is
+    scaled.
 
     With `temperature=0` it is `keras.optimizers.SGD` to the bit wherever both are
     compiled by XLA. Elsewhere XLA may spare this optimizer the rounding of
