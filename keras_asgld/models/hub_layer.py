@@ -38,9 +38,10 @@ class HubLayer(keras.layers.Layer):
       the batch; a file holds those of the first.
 
     Args:
-        handle: The path of a SavedModel's folder, or its address
-            (`https://….tar.gz`, `gs://…`), which `tensorflow_hub` fetches and caches
-            (`pip install 'keras-asgld[hub]'`).
+        handle: The path of a SavedModel's folder or archive (`module.tar.gz`), or its
+            address (`https://….tar.gz`, `gs://…`), which `tensorflow_hub` fetches and
+            caches (`pip install 'keras-asgld[hub]'`). An archive is unpacked once, into
+            the same cache (`TFHUB_CACHE_DIR`).
         trainable: Boolean, whether the module is fine-tuned. Defaults to `False`.
         arguments: A dictionary of further keyword arguments for the module's call, as
             plain values. Defaults to none.
@@ -55,9 +56,9 @@ class HubLayer(keras.layers.Layer):
 
     Raises:
         ValueError: If Keras runs on another backend than TensorFlow, the handle holds
-            no SavedModel or one of TensorFlow 1, the signature does not exist, or
-            `trainable=True` and nothing can be trained; when it is called, if the
-            input is of another shape than the module takes.
+            no SavedModel, one of TensorFlow 1 or a damaged archive, the signature does
+            not exist, or `trainable=True` and nothing can be trained; when it is
+            called, if the input is of another shape than the module takes.
         ImportError: If the handle is an address and `tensorflow_hub` is missing.
 
     Loading a model file that holds this layer loads the SavedModel again, from

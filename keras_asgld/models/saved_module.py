@@ -4,6 +4,8 @@ import inspect
 import os
 from pathlib import Path
 
+from keras_asgld.models.module_archive import unpacked
+
 _FIX = "pip install 'keras-asgld[hub]'"
 
 
@@ -98,11 +100,11 @@ def _once(variables):
 
 
 def _resolve(handle):
-    """The folder that `handle` means; an address is fetched by tensorflow_hub."""
+    """The folder that `handle` means; tensorflow_hub fetches what has an address."""
     if not isinstance(handle, (str, os.PathLike)) or not os.fspath(handle):
         raise ValueError(
-            "`handle` must be the path of a SavedModel's folder or the address of one. "
-            f"Received: handle={handle!r} (of type {type(handle).__name__})"
+            "`handle` must be the path of a SavedModel's folder or archive, or its "
+            f"address. Received: handle={handle!r} (of type {type(handle).__name__})"
         )
     handle = os.fspath(handle)
     if "://" in handle:
@@ -121,13 +123,10 @@ def _resolve(handle):
             ) from error
     path = Path(handle)
     if path.is_file():
-        raise ValueError(
-            "`handle` must be a folder; unpack an archive first, or give the address "
-            f"it comes from. Received: handle={handle!r}"
-        )
+        path = unpacked(path)
     if not any((path / name).is_file() for name in _FILES):
         raise ValueError(
-            "`handle` must be a folder with a SavedModel (saved_model.pb). "
+            "`handle` must be a folder or archive with a SavedModel (saved_model.pb). "
             f"Received: handle={handle!r}, which "
             + ("holds none" if path.is_dir() else "does not exist")
         )

@@ -1,8 +1,10 @@
 """A SavedModel in a Keras model trains, saves and loads as any other layer."""
 
 import pathlib
+import shutil
 import subprocess
 import sys
+import tarfile
 
 import keras
 import numpy as np
@@ -269,6 +271,56 @@ def test_settings_survive_a_clone(handle):
     assert again.get_config() == layer.get_config()
 
 
+def pack(path, folder, **names):
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(folder, **names)
+    return path
+
+
+@pytest.mark.parametrize("root", [".", "module"])
+def test_an_archive_is_unpacked_once(handle, tmp_path, monkeypatch, root):
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
+    path = pack(tmp_path / "module.tar.gz", handle, arcname=root)
+    layer = HubLayer(path, trainable=True)
+    np.testing.assert_array_equal(layer(X), HubLayer(handle)(X))
+    (folder,) = (tmp_path / "cache").iterdir()
+    before = folder.stat().st_ino
+    # Another name of the same bytes is the same module, and is not unpacked again.
+    HubLayer(shutil.copy(path, tmp_path / "again.tgz"))
+    assert [f.stat().st_ino for f in (tmp_path / "cache").iterdir()] == [before]
+    # Other bytes under the same name are another module.
+    write_frozen(tmp_path / "frozen")
+    pack(path, tmp_path / "frozen", arcname=".")
+    np.testing.assert_array_equal(HubLayer(path)(X), 2.0 * X)
+
+
+def test_a_damaged_archive_is_named_and_leaves_nothing(handle, tmp_path, monkeypatch):
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(cache))
+    whole = pack(tmp_path / "whole.tar.gz", handle, arcname=".").read_bytes()
+    broken = bytearray(whole)
+    broken[len(whole) // 2] ^= 0xFF
+    damaged = {
+        "empty": b"",
+        "text": b"no archive",
+        "cut": whole[: len(whole) // 2],
+        "broken": bytes(broken),
+    }
+    with tarfile.open(tmp_path / "escapes", "w") as archive:
+        archive.addfile(tarfile.TarInfo("../outside"))
+    for name, content in damaged.items():
+        (tmp_path / name).write_bytes(content)
+    for name in (*damaged, "escapes"):
+        with pytest.raises(ValueError, match="a sound tar archive.*Received: handle="):
+            HubLayer(tmp_path / name)
+        assert list(cache.iterdir()) == [], name
+    assert not (tmp_path / "outside").exists()
+    # A sound archive of something else.
+    path = pack(tmp_path / "other.tar.gz", tmp_path / "text", arcname="notes.txt")
+    with pytest.raises(ValueError, match="with a SavedModel.* which holds none"):
+        HubLayer(path)
+
+
 def test_the_folder_must_hold_a_savedmodel_of_tensorflow_2(handle, tmp_path):
     def refused(handle, match, **arguments):
         with pytest.raises(ValueError, match=match + ".* Received: .*="):
@@ -278,8 +330,6 @@ def test_the_folder_must_hold_a_savedmodel_of_tensorflow_2(handle, tmp_path):
     refused(tmp_path, "`handle` .*saved_model.pb")
     refused(7, "`handle` must be the path")
     refused("", "`handle` must be the path")
-    (tmp_path / "module.tar.gz").write_bytes(b"")
-    refused(tmp_path / "module.tar.gz", "`handle` must be a folder; unpack")
     (tmp_path / "broken").mkdir()
     (tmp_path / "broken" / "saved_model.pb").write_bytes(b"no model")
     refused(tmp_path / "broken", "`handle` is no sound SavedModel")
