@@ -74,10 +74,12 @@ class NoiseMonitor(keras.callbacks.Callback):
         check_integer("frequency", frequency, 1)
         self.frequency = int(frequency)
         self.per_layer = bool(per_layer)
+        self._probe = None
 
     def on_train_begin(self, logs=None):
         model = self.model
-        self._probe = Probe(model.optimizer)
+        if self._probe is None or not self._probe.measures(model.optimizer):
+            self._probe = Probe(model.optimizer)
         if model.built and not model.optimizer.built:
             model.optimizer.build(model.trainable_variables)
         self._execution = model.steps_per_execution

@@ -19,7 +19,7 @@ from keras import ops
 
 from keras_asgld import noise
 from keras_asgld.optimizers import ASGLD, PSGLD, SGHMC, SGLD
-from keras_asgld.optimizers.compiled import compiled
+from keras_asgld.optimizers.compiled import compiled, in_one_call
 
 
 def asgld(before, after, z, learning_rate, decay, momentum, noise):
@@ -122,6 +122,12 @@ class Probe:
         self.optimizer = optimizer
         (self.family,) = family
         self.has_mean = self.family.terms is asgld
+        self._read = in_one_call(self._copies)
+        self._measure = in_one_call(self._rows)
+
+    def measures(self, optimizer):
+        """Whether it was made for that optimizer."""
+        return self.optimizer is _inner(optimizer)
 
     @property
     def paths(self):
@@ -141,7 +147,7 @@ class Probe:
         return {
             "update": _copy(ops.cast(optimizer.iterations, "int32")),
             "numbers": [_copy(ops.cast(each, "float32")) for each in numbers],
-            "state": [[_copy(each) for each in row] for row in self._states()],
+            "state": self._read(),
         }
 
     def after(self, before):
@@ -157,30 +163,38 @@ class Probe:
             effective learning rate; `updates`, the number of updates since `before`.
         """
         optimizer = self.optimizer
-        words = ops.convert_to_tensor(optimizer._noise_words)
         update = ops.cast(optimizer.iterations, "int32") - 1
+        decays = tuple(
+            float(optimizer.weight_decay or 0) * optimizer._use_weight_decay(variable)
+            for _, variable in self._variables()
+        )
+        return {
+            "sums": self._measure(before["state"], update, before["numbers"], decays),
+            "rate": self.family.rate(*before["numbers"]),
+            "updates": update + 1 - before["update"],
+        }
+
+    def _copies(self):
+        return [[_copy(each) for each in row] for row in self._states()]
+
+    def _rows(self, state, update, numbers, decays):
+        words = ops.convert_to_tensor(self.optimizer._noise_words)
+        rate, *own = numbers
         rows = []
-        for (index, variable), old, new in zip(
-            self._variables(), before["state"], self._states(), strict=True
+        for (index, variable), old, new, decay in zip(
+            self._variables(), state, self._states(), decays, strict=True
         ):
-            decay = optimizer.weight_decay or 0.0
-            if decay and not optimizer._use_weight_decay(variable):
-                decay = 0.0
             function = compiled(
                 _sums,
                 self.family.terms,
                 tuple(variable.shape),
-                optimizer._is_noisy[index],
+                self.optimizer._is_noisy[index],
             )
             new = [_detached(each) for each in new]
-            rate, *own = before["numbers"]
-            numbers = [rate, ops.convert_to_tensor(decay, "float32"), *own]
+            decay = ops.convert_to_tensor(decay, "float32")
+            numbers = [rate, decay, *own]
             rows.append(function(old, new, words[index], update, numbers))
-        return {
-            "sums": ops.stack(rows),
-            "rate": self.family.rate(*before["numbers"]),
-            "updates": update + 1 - before["update"],
-        }
+        return ops.stack(rows)
 
     def _variables(self):
         variables = self.optimizer._trainable_variables

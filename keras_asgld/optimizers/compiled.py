@@ -1,4 +1,4 @@
-"""Compiles a pure function of tensors, whatever the step around it does."""
+"""Compiles functions of tensors, whatever the step around them does."""
 
 import functools
 
@@ -81,3 +81,17 @@ def compiled_update(function, *static):
             in_place(own, *tf.nest.map_structure(tf.convert_to_tensor, tensors))
 
     return assign_in_place
+
+
+def in_one_call(function):
+    """`function` as one graph on TensorFlow, where a hundred eager calls are slow.
+
+    It may read variables and call what is `compiled`. What else it finds in Python it
+    finds when it is traced, at the first call and for each new structure, dtype or
+    Python number among its arguments.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return function
+    import tensorflow as tf
+
+    return tf.function(function, autograph=False)
