@@ -2,6 +2,8 @@
 
 from keras import ops
 
+from keras_asgld.optimizers.packing import Packed
+
 
 def coupled(optimizer_class, weight_decay):
     """A subclass of `optimizer_class` that sees `gradient + weight_decay * variable`.
@@ -21,7 +23,9 @@ def coupled(optimizer_class, weight_decay):
     class Coupled(optimizer_class):
         def update_step(self, gradient, variable, learning_rate):
             gradient = ops.convert_to_tensor(gradient)  # sparse ones become dense
-            decay = ops.cast(weight_decay * variable, gradient.dtype)
+            packed = isinstance(variable, Packed)
+            values = variable.pack(variable.members) if packed else variable
+            decay = ops.cast(weight_decay * values, gradient.dtype)
             super().update_step(gradient + decay, variable, learning_rate)
 
     Coupled.__name__ = Coupled.__qualname__ = f"Coupled{optimizer_class.__name__}"

@@ -54,6 +54,26 @@ def test_coupled_decay_passes_through_adams_moments():
     np.testing.assert_allclose(trajectory(optimizer), theta, rtol=1e-5)
 
 
+def test_coupled_decay_reaches_variables_that_are_updated_together():
+    from keras_asgld import SGHMC
+
+    def trajectories(optimizer, decay):
+        variables = [keras.Variable(START), keras.Variable(2 * START[:2])]
+        optimizer.build(variables)
+        for gradient in GRADIENTS:
+            gradients = [
+                keras.ops.convert_to_tensor(gradient[: v.shape[0]]) + decay * v
+                for v in variables
+            ]
+            optimizer.apply(gradients)
+        return [keras.ops.convert_to_numpy(variable) for variable in variables]
+
+    arguments = {"learning_rate": 0.1, "momentum": 0.9, "temperature": 0.01, "seed": 0}
+    mine = trajectories(coupled(SGHMC, DECAY)(**arguments), 0.0)
+    for one, other in zip(mine, trajectories(SGHMC(**arguments), DECAY), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
 def test_coupled_decay_enters_asglds_mean_and_variance():
     from keras_asgld import ASGLD
 
