@@ -25,12 +25,15 @@ def make(name, **changes):
 
 
 def small_model(normalised=False):
-    """Two layers, or three with batch normalisation, on four features."""
+    """Two layers, or three with batch normalisation, on four features.
+
+    Of equal shapes, since a program is compiled for each.
+    """
     keras.utils.set_random_seed(0)
     layers = [
         keras.Input((4,)),
-        keras.layers.Dense(5, activation="tanh", name="hidden"),
-        keras.layers.Dense(3, name="output"),
+        keras.layers.Dense(4, activation="tanh", name="hidden"),
+        keras.layers.Dense(4, name="output"),
     ]
     if normalised:
         layers.insert(2, keras.layers.BatchNormalization(momentum=0.5, name="norm"))
@@ -47,7 +50,7 @@ def compiled(optimizer, normalised=False, **others):
 def data():
     rng = np.random.default_rng(3)
     x = rng.normal(size=(N, 4)).astype("float32")
-    return x, rng.integers(3, size=N)
+    return x, rng.integers(4, size=N)
 
 
 def fit(model, epochs, callbacks, **others):
