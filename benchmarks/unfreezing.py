@@ -169,35 +169,38 @@ def fine_tune(name, flags, pictures, optimizer, seed):
     return found
 
 
+def runs_of(records, network, optimizer):
+    """The finished runs, one a seed."""
+    keys = [f"{network} {optimizer} {seed}" for seed in SEEDS]
+    return [records[key] for key in keys if key in records]
+
+
+def mean(runs, stage):
+    return statistics.fmean(run[stage]["validation"] for run in runs)
+
+
 def table(records):
     """Mean validation accuracy over the seeds, by network, optimizer and factor."""
-    lines = [["network", "optimizer", "new layer alone", *map(_times, FACTORS)]]
-    lines.append(["---", "---", *["---:"] * (1 + len(FACTORS))])
+    factors = [f"{factor:g}" for factor in FACTORS]
+    lines = [["network", "optimizer", "new layer alone", *(f"× {f}" for f in factors)]]
+    lines[0].append("runs")
+    lines.append(["---", "---", *["---:"] * (2 + len(FACTORS))])
     for network in NETWORKS:
         for optimizer in OPTIMIZERS:
-            runs = [records[f"{network} {optimizer} {seed}"] for seed in SEEDS]
-            cells = []
-            for key in ["frozen", *(f"{factor:g}" for factor in FACTORS)]:
-                values = [100 * run[key]["validation"] for run in runs]
-                mean, spread = statistics.fmean(values), statistics.stdev(values)
-                cells.append(f"{mean:.1f} ± {spread:.1f} %")
-            lines.append([network, optimizer, *cells])
+            runs = runs_of(records, network, optimizer)
+            if runs:
+                means = [100 * mean(runs, stage) for stage in ("frozen", *factors)]
+                cells = [f"{value:.1f} %" for value in means]
+                lines.append([network, optimizer, *cells, str(len(runs))])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def _times(factor):
-    return f"× {factor:g}"
-
-
 def choose(records, optimizer):
-    """The factor of the highest validation accuracy, averaged over both networks."""
+    """The factor of the highest validation accuracy, averaged over the networks."""
 
     def score(factor):
-        return statistics.fmean(
-            records[f"{network} {optimizer} {seed}"][f"{factor:g}"]["validation"]
-            for network in NETWORKS
-            for seed in SEEDS
-        )
+        found = (runs_of(records, network, optimizer) for network in NETWORKS)
+        return statistics.fmean(mean(runs, f"{factor:g}") for runs in found if runs)
 
     return max(FACTORS, key=score)
 
