@@ -13,7 +13,8 @@ held out of the training set:
 
 From one first stage go all factors of a network, optimizer and seed, so they differ in
 the factor alone. Records go to docs/results/unfreezing.json, from which an interrupted
-run goes on; the table is docs/results/unfreezing.md.
+run goes on; the table is docs/results/unfreezing.md. What is there is of fewer runs
+than three seeds of everything, for want of time; the table says of how many.
 """
 
 import argparse

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from keras_asgld import ASGLD
-from keras_asgld.experiments import records, summary
+from keras_asgld.experiments import fine_tuning_choice, records, summary
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 
@@ -127,3 +127,15 @@ def test_the_tables_of_the_study_are_those_of_its_records(script):
     lines = [line for table in tables for line in table.splitlines() if "|" in line]
     assert len(lines) > 60
     assert not [line for line in lines if line not in text]
+
+
+def test_the_default_after_unfreezing_is_what_the_record_chose(script):
+    unfreezing = script("unfreezing")
+    docs = BENCHMARKS.parent / "docs"
+    records = json.loads((docs / "results" / "unfreezing.json").read_text())
+    chosen = fine_tuning_choice.choose({"weights": "w"}, "m", "asgld", 2)
+    factor = chosen["fine_tuning"]["unfreeze_factor"]
+    assert factor == unfreezing.choose(records, "asgld")
+    table = unfreezing.table(records)
+    assert table == (docs / "results" / "unfreezing.md").read_text()
+    assert table in (docs / "guide.md").read_text()

@@ -129,7 +129,7 @@ def test_the_learning_rate_falls_when_the_pretrained_part_is_let_go(train, chose
     rates = [epoch["learning_rate"] for epoch in record["epochs"]]
     np.testing.assert_allclose(rates, [0.1, 0.05, 0.05, 0.005], rtol=1e-5)
     default = chosen("sgd")
-    assert fine_tuning_choice.rate_changes(default) == [(2, 0.001), (3, 0.1)]
+    assert fine_tuning_choice.rate_changes(default) == [(2, 0.0001), (3, 0.1)]
     adaptive = chosen("adamw")
     assert fine_tuning_choice.rate_changes(adaptive) == [(2, 0.1), (3, 0.1)]
 
