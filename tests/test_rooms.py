@@ -27,6 +27,16 @@ FIELD = {
     "calibration": {"numpy", "sklearn"},
     "callbacks": {"keras", "numpy"},
     "optimizers": {"keras", "tensorflow", "jax", "torch", "numpy"},
+    "data": {
+        "keras",
+        "numpy",
+        "absl",
+        "sklearn",
+        "jax",
+        "tensorflow",
+        "tensorflow_datasets",
+        "requests",
+    },
     "models": {"keras", "numpy", "tensorflow", "tensorflow_hub"},
 }
 

@@ -1,12 +1,14 @@
-"""CIFAR-10 through TensorFlow Datasets."""
+"""CIFAR-10 through TensorFlow Datasets, or from arrays where there is a file."""
 
 import contextlib
 import os
 import threading
 
+import keras
 import numpy as np
 from absl import logging
 
+from keras_asgld.data import cifar10_arrays
 from keras_asgld.data.source import DataError, Examples, Source
 
 # Seconds in which the data set's host must answer. TFDS by itself retries for minutes.
@@ -16,17 +18,40 @@ PATIENCE = 5
 def read(data_dir=None):
     """Returns the training and the test examples, downloading them where needed.
 
+    The order of the pictures, and so what a subset holds, is that of the place they
+    come from.
+
     Args:
-        data_dir: TFDS data directory; `None` is TFDS's own default
-            (`$TFDS_DATA_DIR` or `~/tensorflow_datasets`).
+        data_dir: A folder with a file `cifar10.npz`, as `cifar10_arrays.read_file`
+            takes it; else a TFDS data directory. `None` is TFDS's own default
+            (`$TFDS_DATA_DIR` or `~/tensorflow_datasets`); where TFDS is not installed,
+            it is what `keras.datasets.cifar10` downloads.
 
     Raises:
         DataError: When the data set is neither there nor to be had, or is damaged.
     """
-    import tensorflow_datasets as tfds
-
     if data_dir is not None:
         data_dir = os.path.expanduser(data_dir)
+        path = os.path.join(data_dir, cifar10_arrays.FILE)
+        if os.path.exists(path):
+            return cifar10_arrays.read_file(path)
+    try:
+        import tensorflow  # noqa: F401 - without it TFDS cannot read
+        import tensorflow_datasets  # noqa: F401
+    except ImportError:
+        if data_dir is None:
+            return cifar10_arrays.download()
+        raise DataError(
+            f"There is no file {cifar10_arrays.FILE} in {data_dir}, and TensorFlow "
+            "Datasets, which could read another form, is not installed."
+        ) from None
+    return _from_tfds(data_dir)
+
+
+def _from_tfds(data_dir):
+    import tensorflow_datasets as tfds
+
+    _leave_the_gpu_alone()
     with _one_line_errors("CIFAR-10 cannot be opened", data_dir):
         builder = tfds.builder("cifar10", data_dir=data_dir)
         with _quiet():
@@ -37,6 +62,18 @@ def read(data_dir=None):
             builder.download_and_prepare()
     with _one_line_errors("CIFAR-10 cannot be read", builder.data_dir):
         return tuple(_examples(builder, split) for split in ("train", "test"))
+
+
+def _leave_the_gpu_alone():
+    """Keep TensorFlow off the accelerator on which another backend computes.
+
+    It would take all the memory there as soon as it makes a tensor.
+    """
+    if keras.backend.backend() != "tensorflow":
+        import tensorflow as tf
+
+        with contextlib.suppress(RuntimeError):  # it has been started before
+            tf.config.set_visible_devices([], "GPU")
 
 
 def _examples(builder, split):

@@ -27,10 +27,11 @@ def load(
 
     - `"digits"`: scikit-learn's handwritten digits, 8 x 8 x 1, scaled to [0, 1];
       1,437 to train on, 360 to test; no augmentation. Needs no download.
-    - `"cifar10"`: CIFAR-10 through TensorFlow Datasets, 32 x 32 x 3, 50,000 to train
-      on, 10,000 to test. Crops of 32 from pictures padded by 4 black pixels, mirrored
-      by chance; normalised by mean (.4914, .4822, .4465) and standard deviation
-      (.2023, .1994, .2010).
+    - `"cifar10"`: CIFAR-10 through TensorFlow Datasets, or from arrays where
+      `data_dir` holds a file `cifar10.npz` or TensorFlow Datasets is not installed;
+      32 x 32 x 3, 50,000 to train on, 10,000 to test. Crops of 32 from pictures padded
+      by 4 black pixels, mirrored by chance; normalised by mean (.4914, .4822, .4465)
+      and standard deviation (.2023, .1994, .2010).
 
     ```python
     from keras_asgld import data
@@ -46,7 +47,8 @@ def load(
         seed: Non-negative integer below 2**63 that decides the order of training and
             the augmentation, and nothing else.
         data_dir: TFDS data directory; `None` is TFDS's default. CIFAR-10 is downloaded
-            into it unless it is there. The digits do not use it.
+            into it unless it is there. Or a folder with a file `cifar10.npz` of arrays
+            `x_train`, `y_train`, `x_test` and `y_test`. The digits do not use it.
         image_size: Positive integer, height and width of the pictures; `None` keeps
             their own. Smaller ones are made by averaging (the padding of the crop
             shrinks in proportion), larger ones by bilinear interpolation.

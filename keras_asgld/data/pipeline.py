@@ -4,7 +4,7 @@ import dataclasses
 import math
 import numbers
 
-import tensorflow as tf
+import keras
 
 from keras_asgld.data.preprocessing import Preprocessing
 from keras_asgld.data.source import Examples
@@ -16,8 +16,12 @@ class Data:
 
     Every pipeline yields batches `(pictures, labels)`: float32
     `[n, height, width, channels]`, normalised, and int32 `[n]`. The pictures are kept
-    decoded in memory as bytes; cutting, mirroring and normalising them runs in parallel
-    and ahead of the training step.
+    decoded as bytes. On the TensorFlow backend they stay in memory and a tf.data
+    pipeline cuts, mirrors and normalises them in parallel and ahead of the training
+    step. On JAX and PyTorch, where TensorFlow need not be installed, they lie on the
+    device and a batch is made there; the pipeline is a `keras.utils.PyDataset`. The
+    batches of a seed are the same on all three, up to the rounding of the last
+    division.
 
     The order of training epoch `e` and each example's crop and mirror in it are a pure
     function of (`seed`, `e`, example). Nothing is carried from epoch to epoch, so a
@@ -87,55 +91,25 @@ class Data:
                 "Argument `initial_epoch` must be a non-negative integer. "
                 f"Received: initial_epoch={initial_epoch!r}"
             )
-        pictures, labels = _on_cpu(self.train_examples)
-
-        def batch(indices, draws):
-            chosen = self.preprocessing.augment(tf.gather(pictures, indices), draws)
-            return self.preprocessing.normalise(chosen), tf.gather(labels, indices)
-
-        return (
-            tf.data.Dataset.range(initial_epoch, tf.int64.max)
-            .flat_map(self._plan)
-            .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .apply(
-                tf.data.experimental.assert_cardinality(
-                    tf.data.experimental.INFINITE_CARDINALITY
-                )
-            )
-            .prefetch(tf.data.AUTOTUNE)
-        )
+        return _batches().training(self, int(initial_epoch))
 
     def validation(self):
         """Returns the validation batches in a fixed order, `None` if there are none."""
-        return self._once(self.validation_examples) if self.validation_size else None
+        if not self.validation_size:
+            return None
+        return _batches().once(self, self.validation_examples)
 
     def test(self):
         """Returns the test batches in a fixed order."""
-        return self._once(self.test_examples)
-
-    def _plan(self, epoch):
-        """Returns an epoch's batches of example indices and of their crops."""
-        order_seed, draw_seed = tf.unstack(tf.random.split([self.seed, epoch], 2))
-        order = tf.random.experimental.stateless_shuffle(
-            tf.range(self.train_size), order_seed
-        )
-        draws = self.preprocessing.draw(self.train_size, draw_seed)
-        plan = tf.data.Dataset.from_tensor_slices((order, draws))
-        return plan.batch(self.batch_size)
-
-    def _once(self, examples):
-        def batch(pictures, labels):
-            return self.preprocessing.normalise(pictures), labels
-
-        return (
-            tf.data.Dataset.from_tensor_slices(_on_cpu(examples))
-            .batch(self.batch_size)
-            .map(batch, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-            .prefetch(tf.data.AUTOTUNE)
-        )
+        return _batches().once(self, self.test_examples)
 
 
-def _on_cpu(examples):
-    # Left to itself TensorFlow would put the whole data set on the accelerator.
-    with tf.device("CPU"):
-        return tf.constant(examples.pictures), tf.constant(examples.labels)
+def _batches():
+    """The module that makes batches for the backend in use, which alone is loaded."""
+    if keras.backend.backend() == "tensorflow":
+        from keras_asgld.data import streams
+
+        return streams
+    from keras_asgld.data import arrays
+
+    return arrays

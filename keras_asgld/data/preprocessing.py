@@ -3,26 +3,43 @@
 import dataclasses
 
 import numpy as np
-import tensorflow as tf
+from keras import ops
 
 
 def shrink(pictures, size):
     """Returns uint8 pictures averaged down to `size` x `size`; small ones as is."""
-    if max(pictures.shape[1:3]) <= size:
+    height, width = pictures.shape[1:3]
+    if max(height, width) <= size:
         return pictures
-
+    rows, columns = _shares(height, size), _shares(width, size)
     count, channels = len(pictures), pictures.shape[-1]
     smaller = np.empty((count, size, size, channels), np.uint8)
-    with tf.device("CPU"):
-        for i in range(0, count, 1000):  # float32 copies of a few MB each
-            chunk = tf.image.resize(pictures[i : i + 1000], (size, size), method="area")
-            smaller[i : i + 1000] = tf.round(chunk).numpy()
+    for i in range(0, count, 1000):  # float64 copies of some 20 MB each
+        chunk = pictures[i : i + 1000].astype(np.float64)
+        sums = rows @ chunk.reshape(-1, height, width * channels)
+        sums = columns @ sums.reshape(-1, size, width, channels)
+        smaller[i : i + 1000] = np.rint(sums / (height * width))
     return smaller
+
+
+def _shares(old, new):
+    """How much of each of `old` pixels lies in each of `new`, in parts of `1 / new`.
+
+    Whole numbers, so that the sums are exact and a mean is rounded the same everywhere.
+    """
+    i, pixel = np.arange(new)[:, None], np.arange(old)
+    overlap = np.minimum((i + 1) * old, (pixel + 1) * new) - np.maximum(
+        i * old, pixel * new
+    )
+    return np.maximum(overlap, 0).astype(np.float64)
 
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
     """How stored pictures become the network's input.
+
+    Its methods are operations of Keras: they run in a tf.data pipeline with the
+    TensorFlow backend and on the device with the others.
 
     Attributes:
         white: The stored value that stands for 1.0.
@@ -41,33 +58,41 @@ class Preprocessing:
     padding: int = 0
     mirror: bool = False
 
-    def draw(self, count, seed):
-        """Returns the chance of `count` pictures: int32 rows (top, left, mirrored).
-
-        `top` and `left` are uniform over 0 … 2 `padding`, `mirrored` over 0 and 1.
-        """
-        ways = (2 * self.padding + 1, 2 * self.padding + 1, 1 + self.mirror)
-        uniform = tf.random.stateless_uniform((count, 3), seed)
-        return tf.cast(uniform * tf.constant(ways, tf.float32), tf.int32)
+    @property
+    def ways(self):
+        """How many values `top`, `left` and `mirrored` of a draw may take."""
+        return (2 * self.padding + 1, 2 * self.padding + 1, 1 + self.mirror)
 
     def augment(self, pictures, draws):
-        """Cuts a crop from each padded picture and mirrors it, as `draws` say."""
-        pad = [self.padding, self.padding]
-        padded = tf.pad(pictures, [[0, 0], pad, pad, [0, 0]])
-        height, width = pictures.shape[1:3]
+        """Cuts a crop from each padded picture and mirrors it.
+
+        Args:
+            pictures: `[n, height, width, channels]`.
+            draws: int32 rows (top, left, mirrored), each below its `ways`.
+        """
+        if max(self.ways) == 1:
+            return pictures
+        height, width, channels = pictures.shape[1:]
+        pad = (self.padding, self.padding)
+        padded = ops.pad(pictures, ((0, 0), pad, pad, (0, 0)))
+        tall, wide = height + 2 * self.padding, width + 2 * self.padding
+
+        draws = ops.convert_to_tensor(draws)
         top, left, mirrored = (draws[:, i, None] for i in range(3))
-        rows = top + tf.range(height)
-        columns = tf.range(width)
-        columns = left + tf.where(mirrored == 1, width - 1 - columns, columns)
-        cropped = tf.gather(padded, rows, axis=1, batch_dims=1)
-        return tf.gather(cropped, columns, axis=2, batch_dims=1)
+        rows = top + ops.arange(height, dtype="int32")
+        columns = ops.arange(width, dtype="int32")
+        columns = left + ops.where(mirrored == 1, width - 1 - columns, columns)
+        picture = ops.arange(ops.shape(pictures)[0], dtype="int32")[:, None, None]
+        pixels = (picture * tall + rows[:, :, None]) * wide + columns[:, None, :]
+        # One gather of whole pixels; a gather along each axis would copy twice.
+        return ops.take(ops.reshape(padded, (-1, channels)), pixels, axis=0)
 
     def normalise(self, pictures):
         """Returns (pictures / white - mean) / std, float32."""
-        pictures = tf.cast(pictures, tf.float32)
+        pictures = ops.cast(pictures, "float32")
         if pictures.shape[1] < self.size:
-            pictures = tf.image.resize(pictures, (self.size, self.size))
+            size = (self.size, self.size)
+            pictures = ops.image.resize(pictures, size, data_format="channels_last")
         white = np.float32(self.white)
-        return (pictures - white * np.float32(self.mean)) / (
-            white * np.float32(self.std)
-        )
+        mean = ops.convert_to_tensor(white * np.float32(self.mean))
+        return (pictures - mean) / ops.convert_to_tensor(white * np.float32(self.std))

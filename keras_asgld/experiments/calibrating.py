@@ -31,7 +31,7 @@ def measure(model, ensemble, data):
         `entropy` on the test pictures, a `reliability` diagram, and the ensemble's
         number of `members`.
     """
-    batches = [(x.numpy(), y.numpy()) for x, y in data.test()]
+    batches = [map(keras.ops.convert_to_numpy, batch) for batch in data.test()]
     pictures, labels = (np.concatenate(part) for part in zip(*batches, strict=True))
     strange = scrambled(pictures)
 

@@ -74,6 +74,7 @@ def _compare(values, _):
     first = plan[0]
     if values["tensorboard"]:
         environment.require("tensorboard", "tensorboard")
+        environment.require("tensorflow", "tensorboard")  # which writes the files
     folder = Path(
         values["out_dir"] or f"asgld-results/{values['recipe'] or _task(first)}"
     )
@@ -221,7 +222,7 @@ def _plan(values, optimizers, seeds):
 
 
 def _load_data(values, chosen):
-    """Start TensorFlow, quietly, and read the data set."""
+    """Start the backend, quietly, and read the data set."""
     environment.ask_for_determinism()
     with environment.quiet_tensorflow():
         import keras

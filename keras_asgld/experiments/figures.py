@@ -57,6 +57,8 @@ def describe(records):
     seeds = len({record["settings"].get("seed") for record in records})
     names = dict.fromkeys([settings["dataset"], settings["model"]])
     text = ", ".join(names)  # the digits network is called as the data set is
+    if settings.get("mixed_precision"):
+        text += f", {settings['mixed_precision']}"
     return f"{text}, {seeds} seeds" if seeds > 1 else text
 
 

@@ -7,8 +7,8 @@ FLAGS = {
     "freeze": (int, None, "first epochs for the new layer alone; default half"),
     "unfreeze_factor": (float, None, "of the rate, after those; default by optimizer"),
     "pretrained_noise": (("off", "on"), "off", "noise on the pretrained part too"),
-    "mixed_precision": (("off", "bfloat16", "float16"), "off", "compute in half"),
 }
+PRECISION = (("off", "bfloat16", "float16"), "off", "compute in that dtype")
 _ADAPTIVE = ("adam", "amsgrad", "adagrad", "rmsprop", "psgld")
 _LANGEVIN = ("asgld", "sgld", "psgld", "sghmc")
 

@@ -17,7 +17,7 @@ _MODELS = "digits, cnn, resnet34, densenet121, applications/MobileNetV2, hub/HAN
 # Group → flag → (kind, default, help). A kind that is a tuple lists the choices.
 _TASK = {
     "dataset": (tuple(settings.TASKS), "digits", "data set"),
-    "data_dir": (str, None, "prepared TFDS directory; default TFDS's own"),
+    "data_dir": (str, None, "prepared TFDS directory, or one with cifar10.npz"),
     "model": (str, None, f"{_MODELS}; default by data set"),
     "image_size": (int, None, "side that pictures are scaled to"),
     "train_size": (int, None, "use only so many training pictures"),
@@ -34,6 +34,7 @@ _TRAINING = {
         "coupled: L2 in the gradient; auto: so but for asgld and adamw",
     ),
     "jit_compile": (("auto", "on", "off"), "auto", "compile the step with XLA"),
+    "mixed_precision": fine_tuning_choice.PRECISION,
 }
 _HYPERPARAMETERS = {
     "learning_rate": (str, None, "default by optimizer"),

@@ -25,7 +25,10 @@ def make(name):
     import keras
 
     if keras.backend.backend() != "tensorflow":
-        raise ExperimentError(f"--strategy={name} needs the TensorFlow backend")
+        raise ExperimentError(
+            "`strategy` must be one where the Keras backend is not TensorFlow. "
+            f"Received: strategy={name}, on {keras.backend.backend()}"
+        )
     import tensorflow as tf
 
     if name == "multiworker":

@@ -28,7 +28,15 @@ class Study:
 
 
 # What a user may still choose beside a recipe.
-FREE = ("recipe", "seeds", "tuned", "data_dir", "out_dir", "jit_compile")
+FREE = (
+    "recipe",
+    "seeds",
+    "tuned",
+    "data_dir",
+    "out_dir",
+    "jit_compile",
+    "mixed_precision",
+)
 
 # The paper's Figures 1 and 2, and the samplers that it stands on.
 _PAPER_CURVES = {

@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import hashlib
 import math
+import random
 import tempfile
 import time
 from pathlib import Path
@@ -172,23 +173,34 @@ class _Recorder(keras.callbacks.Callback):
             self.model.stop_training = True
         # The checkpoint comes first and holds the figures too, so that a kill
         # between the two writes loses nothing.
-        arrays = [variable.numpy() for variable in _state(self.model)]
+        arrays = [_array(variable) for variable in _state(self.model)]
         checkpoints.save(self.folder, epoch + 1, arrays, epochs)
         records.write(self.folder, self.record)
         self.progress.epoch(figures)
 
 
 def _jit_compile(settings):
-    """Whether XLA compiles the step; by itself where there is an accelerator."""
+    """Whether the step is compiled; with "auto" as suits backend and device.
+
+    JAX has no other way that is not slow, PyTorch's compiler is for who asks for it,
+    and TensorFlow's XLA pays on an accelerator.
+    """
     if settings.jit_compile != "auto":
         return settings.jit_compile == "on"
+    if keras.backend.backend() != "tensorflow":
+        return keras.backend.backend() == "jax"
     devices = keras.distribution.list_devices()
     return settings.strategy == "one" and not devices[0].startswith("cpu")
 
 
 def _make_deterministic(seed, jit_compile):
     keras.backend.clear_session()
-    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "jax":
+        # What `set_random_seed` does there, but that it imports TensorFlow if it can.
+        random.seed(seed)
+        np.random.seed(seed)
+    else:
+        keras.utils.set_random_seed(seed)
     # Keras compiles no step with XLA while TensorFlow's deterministic operations
     # are asked for; XLA's own are, by a flag that `environment` sets.
     if keras.backend.backend() == "tensorflow" and not jit_compile:
@@ -234,6 +246,10 @@ def _state(model):
     return [*model.variables, *model.optimizer.variables]
 
 
+def _array(variable):
+    return keras.ops.convert_to_numpy(variable)
+
+
 def _assign(variables, arrays, folder):
     if [tuple(v.shape) for v in variables] != [a.shape for a in arrays]:
         raise ExperimentError(f"the checkpoint in {folder} is of another network")
@@ -244,7 +260,7 @@ def _assign(variables, arrays, folder):
 def _new_record(settings, data, model):
     digest = hashlib.sha256()
     for variable in model.trainable_variables:
-        digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
+        digest.update(np.ascontiguousarray(_array(variable)).tobytes())
     return {
         "format": records.FORMAT,
         "status": "running",

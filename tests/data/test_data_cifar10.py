@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from keras.ops import convert_to_numpy
 
 from keras_asgld import data
 from keras_asgld.data import cifar10
@@ -33,7 +34,8 @@ def test_pictures_and_labels_survive_the_way_through_tfds(prepared, binaries):
 
 def test_batches_are_normalised_with_the_papers_constants(prepared):
     loaded = data.load("cifar10", data_dir=str(prepared), batch_size=50)
-    ((pictures, labels),) = loaded.test().as_numpy_iterator()
+    ((pictures, labels),) = loaded.test()
+    pictures, labels = convert_to_numpy(pictures), convert_to_numpy(labels)
     assert (pictures.dtype, labels.dtype) == (np.float32, np.int32)
     mean = np.array([0.4914, 0.4822, 0.4465])
     std = np.array([0.2023, 0.1994, 0.2010])
@@ -53,7 +55,9 @@ def test_training_pictures_are_crops_of_the_padded_picture_or_its_mirror(prepare
                 crops[crop.tobytes()] = (top, left, 0)
                 crops[crop[:, ::-1].tobytes()] = (top, left, 1)
     pictures, _ = next(iter(loaded.train()))
-    pictures = np.round((pictures.numpy() * std + mean) * 255).astype(np.uint8)
+    pictures = np.round((convert_to_numpy(pictures) * std + mean) * 255).astype(
+        np.uint8
+    )
     seen = {crops[picture.tobytes()] for picture in pictures}
     assert len(seen) > 4
     assert {mirrored for _, _, mirrored in seen} == {0, 1}
@@ -62,8 +66,12 @@ def test_training_pictures_are_crops_of_the_padded_picture_or_its_mirror(prepare
 def test_without_augment_training_pictures_are_the_stored_ones(prepared):
     loaded = data.load("cifar10", data_dir=str(prepared), batch_size=200, augment=False)
     pictures, _ = next(iter(loaded.train()))
-    expected = loaded.preprocessing.normalise(loaded.train_examples.pictures).numpy()
-    assert {p.tobytes() for p in pictures.numpy()} == {p.tobytes() for p in expected}
+    expected = convert_to_numpy(
+        loaded.preprocessing.normalise(loaded.train_examples.pictures)
+    )
+    assert {p.tobytes() for p in convert_to_numpy(pictures)} == {
+        p.tobytes() for p in expected
+    }
 
 
 def test_validation_and_subset_are_balanced_and_disjoint(prepared):

@@ -27,7 +27,10 @@ def make(seed=0, count=50, batch_size=16):
 
 
 def batches(pipeline, count=None):
-    return list(itertools.islice(pipeline.as_numpy_iterator(), count))
+    return [
+        tuple(map(keras.ops.convert_to_numpy, batch))
+        for batch in itertools.islice(pipeline, count)
+    ]
 
 
 def assert_equal(one, other):

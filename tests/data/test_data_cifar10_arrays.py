@@ -1,0 +1,101 @@
+"""CIFAR-10 from a file of arrays or from Keras, without TensorFlow Datasets."""
+
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+from keras_asgld import data
+
+
+def arrays(train=40, test=20):
+    random = np.random.RandomState(0)
+
+    def part(count):
+        pictures = random.randint(0, 256, (count, 32, 32, 3)).astype(np.uint8)
+        return pictures, (np.arange(count) % 10).astype(np.uint8)[:, None]
+
+    (x_train, y_train), (x_test, y_test) = part(train), part(test)
+    return {"x_train": x_train, "y_train": y_train, "x_test": x_test, "y_test": y_test}
+
+
+@pytest.fixture
+def without_tfds(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorflow_datasets", None)  # its import fails
+
+
+def assert_holds(loaded, expected):
+    for part in ("train", "test"):
+        examples = getattr(loaded, f"{part}_examples")
+        pictures, labels = expected[f"x_{part}"], expected[f"y_{part}"]
+        known = {
+            p.tobytes(): int(y) for p, y in zip(pictures, labels[:, 0], strict=True)
+        }
+        assert len(known) == len(examples.labels)
+        assert examples.labels.dtype == np.int32
+        for picture, label in zip(*examples, strict=True):
+            assert known[picture.tobytes()] == label
+
+
+def test_a_file_of_arrays_is_read_with_tfds_or_without(without_tfds, tmp_path):
+    np.savez(tmp_path / "cifar10.npz", **arrays())
+    loaded = data.load("cifar10", data_dir=str(tmp_path), batch_size=20)
+    assert_holds(loaded, arrays())
+    assert (loaded.input_shape, loaded.preprocessing.padding) == ((32, 32, 3), 4)
+
+
+def test_without_tfds_and_a_folder_keras_brings_the_pictures(without_tfds, monkeypatch):
+    parts = arrays()
+    monkeypatch.setattr(
+        keras.datasets.cifar10,
+        "load_data",
+        lambda: (
+            (parts["x_train"], parts["y_train"]),
+            (parts["x_test"], parts["y_test"]),
+        ),
+    )
+    assert_holds(data.load("cifar10"), parts)
+
+
+def test_without_tfds_and_network_it_says_what_to_do(
+    without_tfds, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    home = "keras.src.utils.file_utils.config.keras_home"
+    monkeypatch.setattr(home, lambda: str(tmp_path))
+    with pytest.raises(data.DataError, match=r"network, or .* cifar10.npz"):
+        data.load("cifar10")
+
+
+def test_without_tfds_a_folder_must_hold_the_file(without_tfds, tmp_path):
+    with pytest.raises(data.DataError, match="no file cifar10.npz") as error:
+        data.load("cifar10", data_dir=str(tmp_path))
+    assert str(tmp_path) in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"x_train": np.zeros((40, 32, 32, 3), np.float32)},
+        {"x_test": np.zeros((20, 3, 32, 32), np.uint8)},
+        {"y_train": np.zeros(39, np.uint8)},
+        {"y_test": np.full(20, 10, np.uint8)},
+        {"y_test": np.full(20, -1)},
+        {"y_train": np.zeros(40, np.float32)},
+    ],
+)
+def test_arrays_that_are_not_cifar10_are_refused(change, tmp_path):
+    np.savez(tmp_path / "cifar10.npz", **arrays() | change)
+    with pytest.raises(data.DataError, match="must hold pictures, uint8"):
+        data.load("cifar10", data_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", None])
+def test_a_damaged_file_is_named(content, tmp_path):
+    path = tmp_path / "cifar10.npz"
+    np.savez(path, x_train=np.zeros(3))  # and no labels
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(data.DataError, match="cannot be read from .*cifar10.npz"):
+        data.load("cifar10", data_dir=str(tmp_path))
