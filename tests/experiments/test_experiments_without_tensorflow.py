@@ -2,20 +2,20 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 
 import h5py
+import keras
 import numpy as np
 import pytest
 from conftest import ROOT
 
-pytest.importorskip("jax")
+from keras_asgld.experiments.command import main
 
 # A finder, not a None in `sys.modules`: it also sees who tries, and would do without.
-COMMAND = """
+PROGRAM = """
+import json
 import sys
 
 class Refusing:
@@ -27,34 +27,45 @@ class Refusing:
 tried = []
 sys.meta_path.insert(0, Refusing())
 from keras_asgld.experiments.command import main
+from keras_asgld.experiments.progress import Progress
 
-status = main(sys.argv[1:])
+epoch = Progress.epoch
+
+def interrupted(self, figures):
+    epoch(self, figures)
+    if figures["epoch"] == 2:
+        raise KeyboardInterrupt
+
+statuses = []
+for line in sys.argv[1:]:
+    arguments = line.split()
+    Progress.epoch = epoch if arguments[0] != "cut" else interrupted
+    statuses.append(main([word for word in arguments if word != "cut"]))
 assert not tried, tried
-sys.exit(status)
+print(json.dumps(statuses))
 """
+TRAIN = "train --epochs=4 --train_size=128"
 
 
 @pytest.fixture
 def jax_alone(tmp_path):
-    def start(*arguments):
+    """Runs command lines in a process; returns statuses and what was printed."""
+    pytest.importorskip("jax")
+
+    def run(*lines):
         path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
-        return subprocess.Popen(
-            [sys.executable, "-c", COMMAND, *arguments],
+        result = subprocess.run(
+            [sys.executable, "-c", PROGRAM, *lines],
             cwd=tmp_path,
             env={**os.environ, "PYTHONPATH": path, "KERAS_BACKEND": "jax"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            capture_output=True,
             text=True,
         )
+        assert result.returncode == 0, result.stderr
+        *output, statuses = result.stdout.splitlines()
+        return json.loads(statuses), "\n".join(output), result.stderr
 
-    return start
-
-
-def finish(process, status=0):
-    output, errors = process.communicate(timeout=120)
-    assert process.returncode == status, errors
-    assert "Traceback" not in errors
-    return output, errors
+    return run
 
 
 def record(folder):
@@ -74,71 +85,51 @@ def weights(folder):
     return found
 
 
-def test_killed_and_resumed_equals_uninterrupted(jax_alone, without_timings, tmp_path):
-    run = ("train", "--epochs=12", "--train_size=160")
-    process = jax_alone(*run, "--out_dir=cut")
-    path = tmp_path / "cut" / "record.json"
-    while not path.exists() or len(record(tmp_path / "cut")["epochs"]) < 3:
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.002)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    assert 3 <= len(record(tmp_path / "cut")["epochs"]) < 12
-
-    _, errors = finish(jax_alone(*run, "--out_dir=cut"))
-    assert "going on after epoch" in errors
-    finish(jax_alone(*run, "--out_dir=whole"))
-    whole, cut = record(tmp_path / "whole"), record(tmp_path / "cut")
-    assert without_timings(cut) == without_timings(whole)
-    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
-    assert whole["versions"]["backend"] == "jax"
-    assert whole["epochs"][-1]["test_accuracy"] > 0.5
+def test_interrupted_and_resumed_equals_uninterrupted(
+    jax_alone, without_timings, tmp_path
+):
+    whole, cut = f"{TRAIN} --out_dir=whole", f"{TRAIN} --out_dir=cut"
+    statuses, _, _ = jax_alone(whole, f"cut {cut}")
+    assert statuses == [0, 130]
+    assert len(record(tmp_path / "cut")["epochs"]) == 2
+    statuses, _, errors = jax_alone(cut)  # a new process
+    assert statuses == [0] and "going on after epoch 2" in errors
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert without_timings(record(cut)) == without_timings(record(whole))
+    assert weights(cut) == weights(whole)
+    assert record(whole)["versions"]["backend"] == "jax"
+    losses = [epoch["train_loss"] for epoch in record(whole)["epochs"]]
+    assert losses[-1] < losses[0] / 2
 
 
-def test_compare_learns_cifar10_from_a_file_in_bfloat16(jax_alone, tmp_path):
+def test_compare_takes_cifar10_from_a_file_and_computes_in_bfloat16(
+    jax_alone, tmp_path
+):
     random = np.random.RandomState(0)
-    labels = np.arange(160, dtype=np.uint8) % 10
-    # A class is a shade, which no crop or mirror hides.
-    pictures = 25 * labels[:, None, None, None] + random.randint(
-        0, 10, (160, 32, 32, 3)
+    arrays = {}
+    for part, count in (("train", 80), ("test", 40)):
+        arrays[f"x_{part}"] = random.randint(0, 256, (count, 32, 32, 3), np.uint8)
+        arrays[f"y_{part}"] = np.arange(count)[:, None] % 10
+    np.savez(tmp_path / "cifar10.npz", **arrays)
+    statuses, output, _ = jax_alone(
+        "compare --dataset=cifar10 --data_dir=. --model=digits --image_size=8 "
+        "--batch_size=40 --optimizers=asgld --seeds=1 --epochs=2 --ensemble=1 "
+        "--monitor --mixed_precision=bfloat16 --out_dir=out"
     )
-    pictures = pictures.astype(np.uint8)
-    np.savez(
-        tmp_path / "cifar10.npz",
-        x_train=pictures[:120],
-        y_train=labels[:120],
-        x_test=pictures[120:],
-        y_test=labels[120:],
-    )
-    output, _ = finish(
-        jax_alone(
-            "compare",
-            "--dataset=cifar10",
-            "--data_dir=.",
-            "--model=cnn-narrow",
-            "--image_size=8",
-            "--batch_size=40",
-            "--train_size=120",
-            "--optimizers=asgld,adam",
-            "--seeds=1",
-            "--epochs=8",
-            "--ensemble=2",
-            "--monitor",
-            "--mixed_precision=bfloat16",
-            "--out_dir=out",
-        )
-    )
-    assert "bfloat16" in output
-    for optimizer in ("asgld", "adam"):
-        found = record(tmp_path / "out" / "runs" / f"{optimizer}-seed0")
-        assert found["status"] == "finished"
-        assert found["settings"]["mixed_precision"] == "bfloat16"
-        assert found["epochs"][-1]["train_accuracy"] > 0.4
-        assert found["calibration"]["ensemble"]["members"] == 2
+    assert statuses == [0] and "bfloat16" in output
+    found = record(tmp_path / "out" / "runs" / "asgld-seed0")
+    assert found["status"] == "finished"
+    assert found["settings"]["mixed_precision"] == "bfloat16"
+    assert found["data"] == {"train_size": 80, "test_size": 40, "steps_per_epoch": 2}
+    assert found["epochs"][-1]["noise"]["noise_norm"] > 0
+    assert found["calibration"]["ensemble"]["members"] == 1
     assert (tmp_path / "out" / "curves.png").stat().st_size > 10_000
 
 
-def test_what_needs_tensorflow_is_refused_in_one_line(jax_alone):
-    _, errors = finish(jax_alone("train", "--strategy=mirrored"), status=2)
+@pytest.mark.skipif(keras.backend.backend() == "tensorflow", reason="has strategies")
+def test_a_strategy_needs_tensorflow(capsys, tmp_path):
+    assert main(["train", "--strategy=mirrored", f"--out_dir={tmp_path}"]) == 2
+    errors = capsys.readouterr().err
     assert errors.count("\n") == 1
     assert "`strategy` must be one" in errors and "strategy=mirrored" in errors
+    assert not list(tmp_path.iterdir())
