@@ -225,12 +225,10 @@ def _load_data(values, chosen):
     """Start the backend, quietly, and read the data set."""
     environment.ask_for_determinism()
     with environment.quiet_tensorflow():
-        import keras
-
         from keras_asgld import data
 
         strategies.make(chosen.strategy)
-        keras.distribution.list_devices()  # the devices' start-up messages too
+        environment.devices()  # whose start-up messages are kept off too
 
     try:
         return data.load(

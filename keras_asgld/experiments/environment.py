@@ -70,16 +70,25 @@ def versions():
 
 def machine():
     """The processor, how many of its cores this process may use, the devices."""
-    import keras
-
     return {
         "processor": _processor(),
         "cores": len(os.sched_getaffinity(0))
         if hasattr(os, "sched_getaffinity")
         else os.cpu_count(),
-        "devices": keras.distribution.list_devices(),
+        "devices": devices(),
         "system": platform.platform(),
     }
+
+
+def devices():
+    """What the backend computes on, as Keras names it; the accelerators first."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        return keras.distribution.list_devices()
+    import torch  # whose devices Keras cannot list
+
+    return [f"gpu:{i}" for i in range(torch.cuda.device_count())] or ["cpu:0"]
 
 
 _PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}

@@ -189,7 +189,7 @@ def _jit_compile(settings):
         return settings.jit_compile == "on"
     if keras.backend.backend() != "tensorflow":
         return keras.backend.backend() == "jax"
-    devices = keras.distribution.list_devices()
+    devices = environment.devices()
     return settings.strategy == "one" and not devices[0].startswith("cpu")
 
 
