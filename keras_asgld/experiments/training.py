@@ -173,7 +173,7 @@ class _Recorder(keras.callbacks.Callback):
             self.model.stop_training = True
         # The checkpoint comes first and holds the figures too, so that a kill
         # between the two writes loses nothing.
-        arrays = [_array(variable) for variable in _state(self.model)]
+        arrays = [variable.numpy() for variable in _state(self.model)]
         checkpoints.save(self.folder, epoch + 1, arrays, epochs)
         records.write(self.folder, self.record)
         self.progress.epoch(figures)
@@ -246,10 +246,6 @@ def _state(model):
     return [*model.variables, *model.optimizer.variables]
 
 
-def _array(variable):
-    return keras.ops.convert_to_numpy(variable)
-
-
 def _assign(variables, arrays, folder):
     if [tuple(v.shape) for v in variables] != [a.shape for a in arrays]:
         raise ExperimentError(f"the checkpoint in {folder} is of another network")
@@ -260,7 +256,7 @@ def _assign(variables, arrays, folder):
 def _new_record(settings, data, model):
     digest = hashlib.sha256()
     for variable in model.trainable_variables:
-        digest.update(np.ascontiguousarray(_array(variable)).tobytes())
+        digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
     return {
         "format": records.FORMAT,
         "status": "running",
