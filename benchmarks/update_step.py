@@ -6,15 +6,17 @@
 
 All optimizers run in one process, in turn, on the same shapes. Printed is the median
 over rounds of each round's ratio to Adam, which holds when the machine's speed drifts,
-Adam's own median time, the ratio of the first call, which traces and compiles, and that
-of the peak of memory, which a process of its own measures for each optimizer: weights,
-gradients, slots and what a step takes beside them (Linux only). The floor is what the
-bare memory traffic takes: seven words a weight (read gradient, weight and two slots;
-write the last three) at this machine's measured copy bandwidth. Results go to
+Adam's own median time, and the ratio of the first call, which traces and compiles. On
+Linux a process of its own measures the peak of memory of each optimizer's compiled step:
+weights, gradients, slots and what the step takes beside them. The floor is what the bare
+memory traffic takes: seven words a weight (read gradient, weight and two slots; write
+the last three) at this machine's measured copy bandwidth. Results go to
 benchmarks/results/update_step_BACKEND.json and, as a picture, .png.
 """
 
 import argparse
+import ctypes
+import gc
 import json
 import math
 import pathlib
@@ -72,18 +74,23 @@ def measure(network, mode, rounds, *chosen):
 
 
 def peak(network, mode, name):
-    """The peak of this process's memory over three steps, less what it began with."""
+    """Megabytes of weights, gradients and slots, and of what three steps add."""
     shapes = shapes_of(network)
-    stepper(OPTIMIZERS[name](), [(3,)], mode)()
-    before = _status("VmRSS")
-    step = stepper(OPTIMIZERS[name](), shapes, mode)
+    optimizer = OPTIMIZERS[name]()
+    step = stepper(optimizer, shapes, mode)
     for _ in range(2):
         step()
-    # Linux's way to forget the peak so far, which is that of the compiler.
+    tensors = [*shapes, *shapes, *(tuple(v.shape) for v in optimizer.variables)]
+    state = sum(4 * math.prod(shape) for shape in tensors)
+    # What the compiler left behind is neither; and this is Linux's way to forget the
+    # peak so far.
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    before = _status("VmRSS")
     pathlib.Path("/proc/self/clear_refs").write_text("5")
     for _ in range(3):
         step()
-    return (_status("VmHWM") - before) / 1e3
+    return (state + _status("VmHWM") - before) / 1e6
 
 
 def in_a_process(function, *arguments):
@@ -96,7 +103,7 @@ def in_a_process(function, *arguments):
 def _status(field):
     for line in pathlib.Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field + ":"):
-            return int(line.split()[1])
+            return 1024 * int(line.split()[1])
     raise RuntimeError(f"no {field} in /proc/self/status")
 
 
@@ -186,7 +193,7 @@ def main():
                 for _ in range(options.runs)
             ]
             rows = median_rows([run["optimizers"] for run in runs])
-            if sys.platform == "linux":
+            if sys.platform == "linux" and mode != "eager":
                 peaks = {
                     name: in_a_process(peak, network, mode, name) for name in chosen
                 }
