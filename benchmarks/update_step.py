@@ -6,11 +6,11 @@
 
 All optimizers run in one process, in turn, on the same shapes. Printed is the median
 over rounds of each round's ratio to Adam, which holds when the machine's speed drifts,
-Adam's own median time, and the ratio of the first call, which traces and compiles. On
-Linux a process of its own measures the peak of memory of each optimizer's compiled step:
-weights, gradients, slots and what the step takes beside them. The floor is what the bare
-memory traffic takes: seven words a weight (read gradient, weight and two slots; write
-the last three) at this machine's measured copy bandwidth. Results go to
+Adam's own median time, and the ratio of the first call, which traces and compiles.
+On Linux a process of its own measures the peak of memory of each optimizer's compiled
+step: weights, gradients, slots and what the step takes beside them. The floor is what
+the bare memory traffic takes: seven words a weight (read gradient, weight and two
+slots; write the last three) at this machine's measured copy bandwidth. Results go to
 benchmarks/results/update_step_BACKEND.json and, as a picture, .png.
 """
 
