@@ -1,5 +1,6 @@
 """One update of an optimizer as a function of nothing, for the benchmarks."""
 
+import concurrent.futures
 import os
 import platform
 import statistics
@@ -102,16 +103,17 @@ def median_ratio(times, base):
     return statistics.median(a / b for a, b in zip(times, base, strict=True))
 
 
-def copy_bandwidth():
-    """Bytes a second that a large copy reads and writes, the best of ten."""
-    source = np.ones(2**25, "float32")
-    target = np.empty_like(source)
+def memory_bandwidth():
+    """Bytes a second that all cores together read and write in place, best of ten."""
+    cores = os.cpu_count()
+    array = np.ones((cores, 2**26 // cores), "float32")
     best = np.inf
-    for _ in range(10):
-        start = time.perf_counter()
-        np.copyto(target, source)
-        best = min(best, time.perf_counter() - start)
-    return 2 * source.nbytes / best
+    with concurrent.futures.ThreadPoolExecutor(cores) as pool:
+        for _ in range(10):
+            start = time.perf_counter()
+            list(pool.map(np.negative, array, array))
+            best = min(best, time.perf_counter() - start)
+    return 2 * array.nbytes / best
 
 
 def environment():

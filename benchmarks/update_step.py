@@ -10,7 +10,7 @@ Adam's own median time, and the ratio of the first call, which traces and compil
 On Linux a process of its own measures the peak of memory of each optimizer's compiled
 step: weights, gradients, slots and what the step takes beside them. The floor is what
 the bare memory traffic takes: seven words a weight (read gradient, weight and two
-slots; write the last three) at this machine's measured copy bandwidth. Results go to
+slots; write the last three) at this machine's measured bandwidth. Results go to
 benchmarks/results/update_step_BACKEND.json and, as a picture, .png.
 """
 
@@ -25,14 +25,13 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 from stepping import (
     BACKEND,
     MODES,
     OPTIMIZERS,
-    copy_bandwidth,
     environment,
     median_ratio,
+    memory_bandwidth,
     paired_times,
     shapes_of,
     stepper,
@@ -143,25 +142,28 @@ def draw(results, path):
 
     cases = results["cases"]
     figure, axes = plt.subplots(
-        1, len(cases), figsize=(2.2 + 2.2 * len(cases), 3.6), sharey=True
+        1,
+        len(cases),
+        figsize=(2.2 + 2.2 * len(cases), 3.6),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
-    for axis, case in zip(np.atleast_1d(axes), cases, strict=True):
+    for axis, case in zip(axes[0], cases, strict=True):
         rows = case["optimizers"]
-        names = [name for name in OPTIMIZERS if name in rows]
+        names = [name for name in reversed(OPTIMIZERS) if name in rows]
         ratios = [rows[name]["ratio"] for name in names]
-        bars = axis.barh(
-            names, ratios, color=["C0" if "SG" in n else "0.6" for n in names]
-        )
+        colors = ["C0" if name in OURS else "0.6" for name in names]
+        bars = axis.barh(names, ratios, color=colors)
         axis.bar_label(bars, fmt=" %.2f")
         floor = case["floor_milliseconds"] / rows["Adam"]["milliseconds"]
-        axis.axvline(floor, color="black", linestyle=":", label="memory floor")
-        axis.set(
-            title=f"{case['network']}, {case['mode']}", xlim=(0, 1.25 * max(ratios))
-        )
-        axis.invert_yaxis()
-    np.atleast_1d(axes)[0].legend(loc="lower right")
-    figure.supxlabel(f"time of an update on {BACKEND}, times Keras's Adam")
-    figure.savefig(path, dpi=120, bbox_inches="tight")
+        axis.axvline(floor, color="black", linestyle=":")
+        axis.set_title(f"{case['network']}, {case['mode']}")
+        axis.set_xlim(0, 1.35 * max(ratios))
+    figure.supxlabel(
+        f"time of an update on {BACKEND}, times Keras's Adam; dotted: memory floor"
+    )
+    figure.savefig(path, dpi=120)
     plt.close(figure)
 
 
@@ -179,10 +181,10 @@ def main():
         print(json.dumps({"measure": measure, "peak": peak}[function](*arguments)))
         return
     chosen = ["Adam"] + [name for name in options.optimizers if name != "Adam"]
-    bandwidth = copy_bandwidth()
+    bandwidth = memory_bandwidth()
     results = {
         **environment(),
-        "copy_bandwidth": bandwidth,
+        "memory_bandwidth": bandwidth,
         "rounds": options.rounds,
         "cases": [],
     }
