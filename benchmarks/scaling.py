@@ -9,9 +9,7 @@ benchmarks/results/scaling_BACKEND.json and, as a picture, .png.
 """
 
 import argparse
-import json
 import math
-import pathlib
 import statistics
 import time
 
@@ -22,10 +20,10 @@ from stepping import (
     environment,
     median_ratio,
     paired_times,
+    save,
     stepper,
 )
 
-RESULTS = pathlib.Path(__file__).parent / "results"
 WEIGHTS = [10**k for k in range(3, 9)]
 TENSORS = [4**k for k in range(6)]
 TOGETHER = 2**22
@@ -103,10 +101,7 @@ def main():
                     f"tensors: {row['milliseconds']['ASGLD']:9.3f} ms, "
                     f"{row['ratio']:5.2f} x Adam"
                 )
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"scaling_{BACKEND}.json"
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    draw(results, path.with_suffix(".png"))
+    save(results, "scaling", draw)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """One update of an optimizer as a function of nothing, for the benchmarks."""
 
 import concurrent.futures
+import json
 import os
+import pathlib
 import platform
 import statistics
 import time
@@ -127,3 +129,11 @@ def environment():
         },
         "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
     }
+
+
+def save(results, name, draw):
+    """Writes results/NAME_BACKEND.json and has the picture of it drawn beside it."""
+    path = pathlib.Path(__file__).parent / "results" / f"{name}_{BACKEND}.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(results, indent=1) + "\n")
+    draw(results, path.with_suffix(".png"))

@@ -33,11 +33,11 @@ from stepping import (
     median_ratio,
     memory_bandwidth,
     paired_times,
+    save,
     shapes_of,
     stepper,
 )
 
-RESULTS = pathlib.Path(__file__).parent / "results"
 OURS = ("ASGLD", "SGLD", "PSGLD", "SGHMC")
 NETWORKS = ("resnet34", "densenet121", "cnn")
 
@@ -213,10 +213,7 @@ def main():
             }
             results["cases"].append(case)
             report(case)
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"update_step_{BACKEND}.json"
-    path.write_text(json.dumps(results, indent=1) + "\n")
-    draw(results, path.with_suffix(".png"))
+    save(results, "update_step", draw)
 
 
 if __name__ == "__main__":

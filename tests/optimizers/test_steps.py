@@ -80,26 +80,6 @@ def test_a_step_is_traced_once_for_each_shape(member):
     assert traces == 1
 
 
-@pytest.mark.skipif(BACKEND != "tensorflow", reason="reads TensorFlow's graph")
-def test_the_update_is_compiled_where_the_step_is_a_plain_graph(member):
-    import tensorflow as tf
-
-    variable = keras.Variable(np.zeros((8, 8), "float32"))
-    optimizer = member()
-    optimizer.build([variable])
-    gradient = tf.ones((8, 8))
-    step = tf.function(lambda: optimizer.apply([gradient], [variable]))
-    graph = step.get_concrete_function().graph.as_graph_def()
-    compiled = [
-        function.signature.name
-        for function in graph.library.function
-        if function.attr["_XlaMustCompile"].b
-    ]
-    assert len(compiled) == 1
-    # The arithmetic is in there and not in the graph around it.
-    assert not {node.op for node in graph.node} & {"Sqrt", "BitwiseXor", "RightShift"}
-
-
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="a form of TensorFlow")
 def test_tensorflow_checkpoint_goes_on_to_the_bit(member, tmp_path):
     import tensorflow as tf
