@@ -3,8 +3,8 @@
     python benchmarks/scaling.py
     KERAS_BACKEND=jax python benchmarks/scaling.py
 
-First one square tensor of 10**3 to 10**8 weights, then 2**22 weights in 1 to 1,024
-equal tensors; ASGLD beside Keras's Adam, in turn in one process. Results go to
+First one square tensor of 10**3 to 10**8 weights, then 2**22 weights in 1 to 256 equal
+tensors; ASGLD beside Keras's Adam, in turn in one process. Results go to
 benchmarks/results/scaling_BACKEND.json and, as a picture, .png.
 """
 
@@ -25,7 +25,7 @@ from stepping import (
 )
 
 WEIGHTS = [10**k for k in range(3, 9)]
-TENSORS = [4**k for k in range(6)]
+TENSORS = [4**k for k in range(5)]
 TOGETHER = 2**22
 NAMES = ("Adam", "ASGLD")
 
