@@ -107,7 +107,8 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             program = compiled(_update_packed, rule, dtype, noisy)
             state = [variable.pack(tensors) for tensors in zip(*targets, strict=True)]
             words = ops.take(words, np.take(indices, variable.rows), axis=0)
-            new = program(state, gradient, words, variable.starts, *common)
+            starts = ops.convert_to_tensor(variable.starts)
+            new = program(state, gradient, words, starts, *common)
             new = zip(*(variable.unpack(matrix) for matrix in new), strict=True)
             for member_targets, values in zip(targets, new, strict=True):
                 for target, value in zip(member_targets, values, strict=True):

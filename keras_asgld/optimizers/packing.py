@@ -1,8 +1,9 @@
 """Small variables as the rows of one matrix, so that one program updates them all.
 
 Half of a network's variables are vectors of a few hundred numbers. A program for
-each costs more to compile and to start than to run; copies into one matrix and back
-cost little as long as they fit into a processor's cache.
+each costs more to compile and to start than to run, and on PyTorch, which compiles
+nothing, so do its eighty operations; copies into one matrix and back cost little as
+long as they fit into a processor's cache.
 """
 
 import math
@@ -25,9 +26,8 @@ def choose(shapes, kinds):
 
     Returns:
         A list of lists of positions. It is empty where variables may not be copied
-        together because they are mirrored or sharded over devices, and where there
-        is nothing to win: on PyTorch, which compiles nothing, and on JAX off the
-        CPU, where the compiler itself puts small loops together.
+        together because they are mirrored or sharded over devices, and on JAX off
+        the CPU, where the compiler itself puts small loops together.
     """
     if not _may_pack():
         return []
@@ -69,7 +69,8 @@ class Packed:
             tensor = ops.convert_to_tensor(tensor, sparse=False)
             parts.append(ops.reshape(tensor, (-1,)))
             parts.append(ops.zeros((_padding(shape),), tensor.dtype))
-        return ops.reshape(ops.concatenate(parts), (-1, _WIDTH))
+        # PyTorch would otherwise record what is done to its parameters.
+        return ops.stop_gradient(ops.reshape(ops.concatenate(parts), (-1, _WIDTH)))
 
     def unpack(self, matrix):
         """The tensors of which `pack` makes `matrix`."""
@@ -94,9 +95,9 @@ def _may_pack():
     if keras.backend.backend() == "jax":
         import jax
 
-        on_cpu = jax.default_backend() == "cpu"
-        return on_cpu and keras.distribution.distribution() is None
-    return False
+        if jax.default_backend() != "cpu":
+            return False
+    return keras.distribution.distribution() is None
 
 
 def _row_count(shape):
