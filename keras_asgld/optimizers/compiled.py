@@ -61,14 +61,6 @@ def compiled_update(function, *static):
 
     import tensorflow as tf
 
-    def update(variables, *tensors):
-        values = [tf.convert_to_tensor(variable) for variable in variables]
-        new = function(*static, values, *tensors)
-        for variable, value in zip(variables, new, strict=True):
-            variable.assign(value)
-
-    in_place = tf.function(update, jit_compile=True, autograph=False)
-
     def assign_in_place(variables, *tensors):
         own = [v.value if isinstance(v, keras.Variable) else v for v in variables]
         # In a stateless scope there are values only, and a strategy's variable
@@ -78,9 +70,34 @@ def compiled_update(function, *static):
         ):
             assign_results(variables, *tensors)
         else:
-            in_place(own, *tf.nest.map_structure(tf.convert_to_tensor, tensors))
+            specs = tuple((v.dtype, tuple(v.shape)) for v in own)
+            in_place = _in_place(function, static, specs)
+            handles = [variable.handle for variable in own]
+            in_place(handles, *tf.nest.map_structure(tf.convert_to_tensor, tensors))
 
     return assign_in_place
+
+
+@functools.cache
+def _in_place(function, static, specs):
+    """A program of TensorFlow that updates the variables whose handles it is given.
+
+    Handles, since all models share it: a function that was traced with variables
+    runs only as long as these live.
+    """
+    import tensorflow as tf
+
+    def update(handles, *tensors):
+        values = []
+        for handle, (dtype, shape) in zip(handles, specs, strict=True):
+            value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
+            value.set_shape(shape)
+            values.append(value)
+        new = function(*static, values, *tensors)
+        for handle, value in zip(handles, new, strict=True):
+            tf.raw_ops.AssignVariableOp(resource=handle, value=value)
+
+    return tf.function(update, jit_compile=True, autograph=False)
 
 
 def in_one_call(function):

@@ -4,6 +4,8 @@ import keras
 import numpy as np
 import pytest
 
+from keras_asgld import ASGLD
+
 BACKEND = keras.backend.backend()
 tensorflow_only = pytest.mark.skipif(
     BACKEND != "tensorflow", reason="reads TensorFlow's programs and buffers"
@@ -125,3 +127,18 @@ def test_a_program_keeps_no_variable_alive(member):
     keras.backend.clear_session()
     gc.collect()
     assert alive() is None
+
+
+@tensorflow_only
+def test_a_program_outlives_the_optimizer_it_was_traced_for():
+    import gc
+
+    # As in fine-tuning: compiled again, the model gets a new optimizer.
+    model = keras.Sequential([keras.Input((300,)), keras.layers.Dense(300)])
+    x = np.ones((8, 300), "float32")
+    before = model.layers[0].kernel.numpy()
+    for _ in range(2):
+        model.compile(ASGLD(0.1, seed=0), "mse")
+        model.fit(x, x, verbose=0)
+        gc.collect()
+    assert not np.allclose(model.layers[0].kernel.numpy(), before)
