@@ -52,7 +52,10 @@ def unpacked(path):
 def _unpack(path, folder):
     try:
         with tarfile.open(path) as archive:
-            archive.extractall(folder, filter="data")
+            if hasattr(tarfile, "data_filter"):
+                archive.extractall(folder, filter="data")
+            else:  # Python before 3.11.4
+                archive.extractall(folder, _plain_members(archive))
             # The checksum of what is compressed stands behind all that tarfile reads.
             while archive.fileobj.read(2**20):
                 pass
@@ -62,3 +65,13 @@ def _unpack(path, folder):
             "`handle` must be a folder, an address or a sound tar archive of a "
             f"SavedModel ({reason}). Received: handle={os.fspath(path)!r}"
         ) from error
+
+
+def _plain_members(archive):
+    """All members, if they are files and folders that stay within the archive's."""
+    members = archive.getmembers()
+    for member in members:
+        parts = Path(member.name).parts
+        if not (member.isfile() or member.isdir()) or {"..", "/"} & set(parts):
+            raise tarfile.ExtractError(f"{member.name!r} leads out of the archive")
+    return members

@@ -67,10 +67,12 @@ class Packed:
         parts = []
         for tensor, shape in zip(tensors, self._shapes, strict=True):
             tensor = ops.convert_to_tensor(tensor, sparse=False)
-            parts.append(ops.reshape(tensor, (-1,)))
+            # The length in full: a sparse gradient may not know its own.
+            parts.append(ops.reshape(tensor, (math.prod(shape),)))
             parts.append(ops.zeros((_padding(shape),), tensor.dtype))
         # PyTorch would otherwise record what is done to its parameters.
-        return ops.stop_gradient(ops.reshape(ops.concatenate(parts), (-1, _WIDTH)))
+        matrix = ops.reshape(ops.concatenate(parts), (len(self.rows), _WIDTH))
+        return ops.stop_gradient(matrix)
 
     def unpack(self, matrix):
         """The tensors of which `pack` makes `matrix`."""

@@ -277,8 +277,14 @@ def pack(path, folder, **names):
     return path
 
 
+@pytest.fixture(params=["as it is", "before 3.11.4"])
+def python(request, monkeypatch):
+    if request.param != "as it is":
+        monkeypatch.delattr(tarfile, "data_filter")
+
+
 @pytest.mark.parametrize("root", [".", "module"])
-def test_an_archive_is_unpacked_once(handle, tmp_path, monkeypatch, root):
+def test_an_archive_is_unpacked_once(handle, tmp_path, monkeypatch, root, python):
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
     path = pack(tmp_path / "module.tar.gz", handle, arcname=root)
     layer = HubLayer(path, trainable=True)
@@ -294,7 +300,9 @@ def test_an_archive_is_unpacked_once(handle, tmp_path, monkeypatch, root):
     np.testing.assert_array_equal(HubLayer(path)(X), 2.0 * X)
 
 
-def test_a_damaged_archive_is_named_and_leaves_nothing(handle, tmp_path, monkeypatch):
+def test_a_damaged_archive_is_named_and_leaves_nothing(
+    handle, tmp_path, monkeypatch, python
+):
     cache = tmp_path / "cache"
     monkeypatch.setenv("TFHUB_CACHE_DIR", str(cache))
     whole = pack(tmp_path / "whole.tar.gz", handle, arcname=".").read_bytes()

@@ -316,6 +316,25 @@ def test_embeddings_train(member):
     assert np.isfinite(after).all()
 
 
+def test_embeddings_train_beside_others_under_loss_scaling(member):
+    # A sparse gradient of unknown length, in a branch, packed with others.
+    model = keras.Sequential(
+        [
+            keras.Input((3,), dtype="int32"),
+            keras.layers.Embedding(50, 4),
+            keras.layers.Dense(2),
+        ]
+    )
+    before = [as_numpy(v) for v in model.trainable_variables]
+    model.compile(keras.optimizers.LossScaleOptimizer(member()), loss="mse")
+    x = np.arange(30).reshape(10, 3) % 20
+    model.fit(x, np.ones((10, 3, 2)), epochs=2, batch_size=5, verbose=0)
+    for variable, start in zip(model.trainable_variables, before, strict=True):
+        after = as_numpy(variable)
+        assert np.isfinite(after).all()
+        assert (after != start)[:20].all()
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_bad_gradient_spreads_to_its_own_elements_only(member, start, bad):
     gradient = np.ones((4, 3), "float32")
