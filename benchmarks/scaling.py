@@ -11,17 +11,15 @@ benchmarks/results/scaling_BACKEND.json and, as a picture, .png.
 import argparse
 import math
 import statistics
-import time
 
 from stepping import (
     BACKEND,
     MODES,
-    OPTIMIZERS,
     environment,
     median_ratio,
     paired_times,
     save,
-    stepper,
+    started,
 )
 
 WEIGHTS = [10**k for k in range(3, 9)]
@@ -36,14 +34,7 @@ def square(weights):
 
 
 def measure(shapes, mode, rounds):
-    steps, first = {}, {}
-    for name in NAMES:
-        step = stepper(OPTIMIZERS[name](), shapes, mode)
-        start = time.perf_counter()
-        step()
-        first[name] = time.perf_counter() - start
-        step()
-        steps[name] = step
+    steps, first = started(NAMES, shapes, mode)
     times = paired_times(steps, rounds)
     return {
         "tensors": len(shapes),

@@ -21,6 +21,22 @@ BACKEND = keras.backend.backend()
 MODES = {"tensorflow": ["xla", "graph", "eager"], "jax": ["jit"], "torch": ["eager"]}
 
 
+def backend_normal(shape, update, index):
+    """The backend's own normal draws for one variable at one update."""
+    if BACKEND == "tensorflow":
+        import tensorflow as tf
+
+        return tf.random.stateless_normal(shape, seed=tf.stack([update, index]))
+    if BACKEND == "jax":
+        import jax
+
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(0), update), index)
+        return jax.random.normal(key, shape)
+    import torch
+
+    return torch.randn(shape)
+
+
 class NaiveASGLD(ASGLD):
     """What everyone writes first: the backend's own normal draws, no fusion asked."""
 
@@ -31,8 +47,8 @@ class NaiveASGLD(ASGLD):
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
         mu, C = self._slots[index]
-        seed = ops.stack([ops.cast(self.iterations, "int32"), index])
-        z = keras.random.normal(gradient.shape, seed=seed)
+        update = ops.cast(self.iterations, "int32")
+        z = backend_normal(tuple(variable.shape), update, index)
         values = rules.asgld(
             gradient, variable, mu, C, z, learning_rate, self.momentum, self.noise
         )
@@ -88,6 +104,19 @@ def stepper(optimizer, shapes, mode):
 
         return tf.function(run, jit_compile=mode == "xla", autograph=False)
     return run
+
+
+def started(names, shapes, mode):
+    """Steps by optimizer, each run twice, and the seconds of their first calls."""
+    steps, first = {}, {}
+    for name in names:
+        step = stepper(OPTIMIZERS[name](), shapes, mode)
+        start = time.perf_counter()
+        step()
+        first[name] = time.perf_counter() - start
+        step()
+        steps[name] = step
+    return steps, first
 
 
 def paired_times(steps, rounds):

@@ -23,7 +23,6 @@ import pathlib
 import statistics
 import subprocess
 import sys
-import time
 
 from stepping import (
     BACKEND,
@@ -35,6 +34,7 @@ from stepping import (
     paired_times,
     save,
     shapes_of,
+    started,
     stepper,
 )
 
@@ -45,16 +45,9 @@ NETWORKS = ("resnet34", "densenet121", "cnn")
 def measure(network, mode, rounds, *chosen):
     """For each optimizer its step and first call, beside Adam's."""
     shapes = shapes_of(network)
-    steps, first = {}, {}
     # The backend's own start is no optimizer's cost.
     stepper(OPTIMIZERS["Adam"](), [(3,)], mode)()
-    for name in chosen:
-        step = stepper(OPTIMIZERS[name](), shapes, mode)
-        start = time.perf_counter()
-        step()
-        first[name] = time.perf_counter() - start
-        step()
-        steps[name] = step
+    steps, first = started(chosen, shapes, mode)
     times = paired_times(steps, int(rounds))
     rows = {
         name: {

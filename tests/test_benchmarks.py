@@ -139,3 +139,11 @@ def test_the_default_after_unfreezing_is_what_the_record_chose(script):
     table = unfreezing.table(records)
     assert table == (docs / "results" / "unfreezing.md").read_text()
     assert table in (docs / "guide.md").read_text()
+
+
+def test_every_optimizer_of_the_update_benchmark_makes_a_step(script):
+    stepping = script("stepping")
+    steps, first = stepping.started(list(stepping.OPTIMIZERS), [(3,), (4, 5)], "graph")
+    times = stepping.paired_times(steps, 2)
+    assert set(times) == set(first) == set(stepping.OPTIMIZERS)
+    assert stepping.median_ratio([2.0, 9.0, 4.0], [1.0, 3.0, 4.0]) == 2.0
