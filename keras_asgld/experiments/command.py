@@ -109,7 +109,13 @@ def _tune(values, _):
     if values["validation_size"] is None:
         task = settings.TASKS[values["dataset"]]
         # With a subset, what is held out comes on top of it, where there is room.
-        values["validation_size"] = (values["train_size"] or task.examples) // 5
+        train_size = values["train_size"]
+        values["validation_size"] = (train_size or task.examples) // 5
+        if train_size and not values["validation_size"]:
+            raise ExperimentError(
+                "`train_size` must be at least 5 without --validation_size, whose "
+                f"default is a fifth of it. Received: train_size={train_size}"
+            )
     plan = _plan(values, optimizers, options.seeds(values["seeds"]))
     if not plan[0].validation_size:
         raise ExperimentError(
@@ -163,9 +169,12 @@ _COMMANDS = {"compare": _compare, "tune": _tune, "train": _train, "plot": _plot}
 
 
 def _names(values):
-    optimizers = list(dict.fromkeys(values["optimizers"]))
-    if not optimizers:
-        raise ExperimentError("`optimizers` must name at least one")
+    optimizers = values["optimizers"]
+    if not optimizers or len(set(optimizers)) < len(optimizers):
+        raise ExperimentError(
+            "`optimizers` must be a list of different names. "
+            f"Received: optimizers={','.join(optimizers)}"
+        )
     return optimizers
 
 

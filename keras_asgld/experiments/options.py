@@ -169,14 +169,30 @@ def help_text(command):
     return "\n".join(lines)
 
 
+class _Integer(flags.IntegerParser):
+    def convert(self, argument):
+        try:
+            return super().convert(argument)
+        except ValueError:
+            raise ValueError("must be an integer") from None
+
+
+class _Float(flags.FloatParser):
+    def convert(self, argument):
+        try:
+            return super().convert(argument)
+        except ValueError:
+            raise ValueError("must be a number") from None
+
+
 def _define(kind):
     if isinstance(kind, tuple):
         return functools.partial(_define_choice, kind)
     return {
         str: flags.DEFINE_string,
-        int: flags.DEFINE_integer,
+        int: functools.partial(flags.DEFINE, _Integer()),
         bool: flags.DEFINE_boolean,
-        float: flags.DEFINE_float,
+        float: functools.partial(flags.DEFINE, _Float()),
         list: flags.DEFINE_list,
     }[kind]
 

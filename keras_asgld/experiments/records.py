@@ -101,14 +101,18 @@ def check_same(folder, record, settings):
         for field in dataclasses.fields(settings)
         if field.default is not dataclasses.MISSING
     }
-    for name, value in settings.to_json().items():
-        # A record may be older than a setting, which then had its default.
-        there = record["settings"].get(name, defaults.get(name))
-        if there != value:
-            raise ExperimentError(
-                f"{folder} holds a run with {name}={there}, not {value}: "
-                "choose another --out_dir or remove it"
-            )
+    # A record may be older than a setting, which then had its default.
+    there = defaults | record["settings"]
+    differences = [
+        f"{name}={there.get(name)}, not {value}"
+        for name, value in settings.to_json().items()
+        if there.get(name) != value
+    ]
+    if differences:
+        raise ExperimentError(
+            f"{folder} holds a run with {'; '.join(differences)}: "
+            "choose another --out_dir or remove it"
+        )
 
 
 def _fault(record):

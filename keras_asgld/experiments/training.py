@@ -137,23 +137,21 @@ class _Recorder(keras.callbacks.Callback):
         self.progress = progress
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.begin = self.first_end = self.last_end = time.perf_counter()
-        self.steps = 0
+        self.ends = [time.perf_counter()]
         # At the epoch's end the schedule already gives the next epoch's rate.
         rate = float(self.model.optimizer.learning_rate)
         self.learning_rate = float(f"{rate:.7g}")  # float32 knows no more digits
 
     def on_train_batch_end(self, batch, logs=None):
-        self.last_end = time.perf_counter()
-        self.steps += 1
-        if self.steps == 1:  # this step holds the compilation
-            self.first_end = self.last_end
-        self.progress.step(self.steps)
+        self.ends.append(time.perf_counter())
+        self.progress.step(len(self.ends) - 1)
         if not math.isfinite(logs["loss"]):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
-        steady = self.last_end - self.first_end
+        # Without the first step, which holds the compilation; a median, for the last
+        # one may hold another, its batch being smaller.
+        steps = np.diff(self.ends)[1:]
         figures = {
             "epoch": epoch + 1,
             "learning_rate": self.learning_rate,
@@ -161,8 +159,8 @@ class _Recorder(keras.callbacks.Callback):
             "train_accuracy": _figure(logs["accuracy"]),
             f"{self.judged_on}_loss": _figure(logs["val_loss"]),
             f"{self.judged_on}_accuracy": _figure(logs["val_accuracy"]),
-            "seconds": self.last_end - self.begin,
-            "step_seconds": steady / (self.steps - 1) if self.steps > 1 else None,
+            "seconds": self.ends[-1] - self.ends[0],
+            "step_seconds": float(np.median(steps)) if steps.size else None,
         }
         noise = {name: logs[name] for name in watching.NOISE if name in logs}
         if noise:

@@ -60,7 +60,7 @@ def _unpack(path, folder):
             while archive.fileobj.read(2**20):
                 pass
     except _DAMAGE as error:
-        reason = " ".join(str(error).split())  # tarfile says a line for each format
+        reason = str(error).partition(":")[0]  # what follows is a line for each format
         raise ValueError(
             "`handle` must be a folder, an address or a sound tar archive of a "
             f"SavedModel ({reason}). Received: handle={os.fspath(path)!r}"

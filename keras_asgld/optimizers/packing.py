@@ -67,25 +67,26 @@ class Packed:
         parts = []
         for tensor, shape in zip(tensors, self._shapes, strict=True):
             tensor = ops.convert_to_tensor(tensor, sparse=False)
-            # The length in full: a sparse gradient may not know its own.
-            parts.append(ops.reshape(tensor, (math.prod(shape),)))
-            parts.append(ops.zeros((_padding(shape),), tensor.dtype))
+            parts.append(_reshaped(tensor, (math.prod(shape),)))
+            if _padding(shape):
+                parts.append(ops.zeros((_padding(shape),), tensor.dtype))
         # PyTorch would otherwise record what is done to its parameters.
         matrix = ops.reshape(ops.concatenate(parts), (len(self.rows), _WIDTH))
         return ops.stop_gradient(matrix)
 
     def unpack(self, matrix):
         """The tensors of which `pack` makes `matrix`."""
-        sizes = [
-            size
-            for shape in self._shapes
-            for size in (math.prod(shape), _padding(shape))
-        ]
+        sizes, positions = [], []
+        for shape in self._shapes:
+            positions.append(len(sizes))
+            sizes.append(math.prod(shape))
+            if _padding(shape):
+                sizes.append(_padding(shape))
         ends = np.cumsum(sizes)[:-1].tolist()
         parts = ops.split(ops.reshape(matrix, (-1,)), ends)
         return [
-            ops.reshape(part, shape)
-            for part, shape in zip(parts[::2], self._shapes, strict=True)
+            _reshaped(parts[position], shape)
+            for position, shape in zip(positions, self._shapes, strict=True)
         ]
 
 
@@ -100,6 +101,13 @@ def _may_pack():
         if jax.default_backend() != "cpu":
             return False
     return keras.distribution.distribution() is None
+
+
+def _reshaped(tensor, shape):
+    # Most small variables are vectors. To trace an operation for nothing, hundreds of
+    # times, would be a good part of the first call; a sparse gradient that was made
+    # dense may not know its length.
+    return tensor if tuple(tensor.shape) == shape else ops.reshape(tensor, shape)
 
 
 def _row_count(shape):

@@ -3,12 +3,13 @@
 import json
 import subprocess
 import sys
+import types
 
 import matplotlib.image
 import numpy as np
 import pytest
 
-from keras_asgld.experiments import records
+from keras_asgld.experiments import records, training
 from keras_asgld.experiments.command import main
 
 COMPARE = (
@@ -86,8 +87,11 @@ def test_an_interrupted_comparison_goes_on_with_what_is_missing(
     assert "momentum" in output
     assert (tmp_path / "out/runs/sgd-seed0/record.json").stat().st_mtime_ns == written
 
-    assert main([*small, "--optimizers=adam,sgd", "--weight_decay=0"]) == 2
-    assert "weight_decay=0.0005, not 0.0" in capsys.readouterr().err
+    others = ["--optimizers=adam,sgd", "--batch_size=32", "--weight_decay=0"]
+    assert main([*small, *others]) == 2
+    errors = capsys.readouterr().err
+    assert "weight_decay=0.0005, not 0.0" in errors
+    assert "batch_size=64, not 32" in errors
     assert not (tmp_path / "out/runs/adam-seed0").exists()
 
 
@@ -121,3 +125,16 @@ def test_help_and_errors_do_not_load_keras_and_come_alone(command):
     output, errors = process.communicate()
     assert (process.returncode, output) == (2, "")
     assert errors.count("\n") == 1
+
+
+def test_the_time_of_a_step_holds_no_compilation(small, tmp_path, monkeypatch):
+    # One in the first step and, for its smaller batch, one in the epoch's last.
+    readings = iter([0.0, 9.0, 9.1, 9.2, 13.0])
+    clock = types.SimpleNamespace(perf_counter=lambda: next(readings))
+    monkeypatch.setattr(training, "time", clock)
+    folder = tmp_path / "run"
+    small = ["--train_size=200", "--batch_size=64", "--epochs=1"]
+    assert main(["train", *small, f"--out_dir={folder}"]) == 0
+    (epoch,) = json.loads((folder / "record.json").read_text())["epochs"]
+    assert epoch["step_seconds"] == pytest.approx(0.1)
+    assert epoch["seconds"] == 13
