@@ -237,8 +237,12 @@ def _update_packed(
             z = noise.normal_rows(words, update, starts, gradient.shape[1])
         return _apply(rule, dtype, state, gradient, z, hyperparameters)
 
-    # Always true, but XLA cannot know. In a step that it compiles as a whole, it would
-    # otherwise compile noise and rule again for every variable that is unpacked.
+    # XLA would compile noise and rule again for every variable that is unpacked from a
+    # step that it compiles as a whole. The condition is always true, but XLA cannot
+    # know. PyTorch's compiler, if any, would compile again for each `Cond` that Keras
+    # makes.
+    if keras.backend.backend() == "torch":
+        return new_state()
     return ops.cond(ops.bitwise_or(update, 1) != 0, new_state, lambda: state)
 
 
