@@ -5,7 +5,8 @@
 
 First one square tensor of 10**3 to 10**8 weights, then 2**22 weights in 1 to 256 equal
 tensors; ASGLD beside Keras's Adam, in turn in one process. Results go to
-benchmarks/results/scaling_BACKEND.json and, as a picture, .png.
+benchmarks/results/scaling_BACKEND.json and, as a picture, .png; a call replaces the
+modes that it measures and keeps the others.
 """
 
 import argparse
@@ -15,7 +16,7 @@ import statistics
 from stepping import (
     BACKEND,
     MODES,
-    environment,
+    kept,
     median_ratio,
     paired_times,
     save,
@@ -76,7 +77,7 @@ def main():
     parser.add_argument("--modes", nargs="+", default=MODES[BACKEND])
     parser.add_argument("--rounds", type=int, default=11)
     options = parser.parse_args()
-    results = {**environment(), "modes": {}}
+    results = {"modes": {}} | kept("scaling")
     for mode in options.modes:
         cases = {
             "weights": [[square(weights)] for weights in WEIGHTS],

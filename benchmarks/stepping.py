@@ -160,9 +160,21 @@ def environment():
     }
 
 
+def kept(name):
+    """The record of `save`, or an empty one if other versions or cores made it."""
+    path = _record(name)
+    results = json.loads(path.read_text()) if path.exists() else {}
+    here = environment()
+    return results if here.items() <= results.items() else here
+
+
 def save(results, name, draw):
     """Writes results/NAME_BACKEND.json and has the picture of it drawn beside it."""
-    path = pathlib.Path(__file__).parent / "results" / f"{name}_{BACKEND}.json"
+    path = _record(name)
     path.parent.mkdir(exist_ok=True)
     path.write_text(json.dumps(results, indent=1) + "\n")
     draw(results, path.with_suffix(".png"))
+
+
+def _record(name):
+    return pathlib.Path(__file__).parent / "results" / f"{name}_{BACKEND}.json"

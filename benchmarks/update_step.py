@@ -11,12 +11,14 @@ On Linux a process of its own measures the peak of memory of each optimizer's co
 step: weights, gradients, slots and what the step takes beside them. The floor is what
 the bare memory traffic takes: seven words a weight (read gradient, weight and two
 slots; write the last three) at this machine's measured bandwidth. Results go to
-benchmarks/results/update_step_BACKEND.json and, as a picture, .png.
+benchmarks/results/update_step_BACKEND.json and, as a picture, .png; a call replaces the
+networks and modes that it measures and keeps the others.
 """
 
 import argparse
 import ctypes
 import gc
+import itertools
 import json
 import math
 import pathlib
@@ -28,7 +30,7 @@ from stepping import (
     BACKEND,
     MODES,
     OPTIMIZERS,
-    environment,
+    kept,
     median_ratio,
     memory_bandwidth,
     paired_times,
@@ -133,26 +135,36 @@ def draw(results, path):
     matplotlib.use("agg")
     import matplotlib.pyplot as plt
 
-    cases = results["cases"]
+    cases = {(case["network"], case["mode"]): case for case in results["cases"]}
+    networks = list(dict.fromkeys(network for network, _ in cases))
+    modes = list(dict.fromkeys(mode for _, mode in cases))
     figure, axes = plt.subplots(
-        1,
-        len(cases),
-        figsize=(2.2 + 2.2 * len(cases), 3.6),
-        sharey=True,
+        len(networks),
+        len(modes),
+        figsize=(2 + 3 * len(modes), 0.6 + 2.4 * len(networks)),
         squeeze=False,
         layout="constrained",
     )
-    for axis, case in zip(axes[0], cases, strict=True):
+    for (row, network), (column, mode) in itertools.product(
+        enumerate(networks), enumerate(modes)
+    ):
+        axis = axes[row][column]
+        if (network, mode) not in cases:
+            axis.set_axis_off()
+            continue
+        case = cases[network, mode]
         rows = case["optimizers"]
         names = [name for name in reversed(OPTIMIZERS) if name in rows]
         ratios = [rows[name]["ratio"] for name in names]
         colors = ["C0" if name in OURS else "0.6" for name in names]
-        bars = axis.barh(names, ratios, color=colors)
-        axis.bar_label(bars, fmt=" %.2f")
+        # The naive form's bar would leave no room for the others.
+        end = 1.5 * max(r["ratio"] for n, r in rows.items() if n != "ASGLD, naive")
+        bars = axis.barh(names, [min(ratio, end) for ratio in ratios], color=colors)
+        axis.bar_label(bars, [f" {r:.2f}{', cut' if r > end else ''}" for r in ratios])
         floor = case["floor_milliseconds"] / rows["Adam"]["milliseconds"]
         axis.axvline(floor, color="black", linestyle=":")
-        axis.set_title(f"{case['network']}, {case['mode']}")
-        axis.set_xlim(0, 1.35 * max(ratios))
+        axis.set_title(f"{network}, {mode}")
+        axis.set_xlim(0, 1.5 * min(max(ratios), end))
     figure.supxlabel(
         f"time of an update on {BACKEND}, times Keras's Adam; dotted: memory floor"
     )
@@ -175,12 +187,7 @@ def main():
         return
     chosen = ["Adam"] + [name for name in options.optimizers if name != "Adam"]
     bandwidth = memory_bandwidth()
-    results = {
-        **environment(),
-        "memory_bandwidth": bandwidth,
-        "rounds": options.rounds,
-        "cases": [],
-    }
+    results = kept("update_step")
     for network in options.networks:
         for mode in options.modes:
             runs = [
@@ -201,12 +208,19 @@ def main():
                 "mode": mode,
                 "tensors": runs[0]["tensors"],
                 "weights": weights,
+                "rounds": options.rounds,
+                "memory_bandwidth": bandwidth,
                 "floor_milliseconds": 1e3 * 7 * 4 * weights / bandwidth,
                 "optimizers": rows,
             }
-            results["cases"].append(case)
             report(case)
-    save(results, "update_step", draw)
+            others = [
+                c
+                for c in results.get("cases", [])
+                if (c["network"], c["mode"]) != (network, mode)
+            ]
+            results["cases"] = [*others, case]
+            save(results, "update_step", draw)
 
 
 if __name__ == "__main__":
