@@ -31,16 +31,17 @@ static unsigned int next_bits(void) {
   uint32_t update = first_update + (uint32_t)at[1], element = (uint32_t)at[2];
   uint32_t key0 = mix(words[at[0]][0] ^ update);
   uint32_t key1 = words[at[0]][1] + update * 0x1E3779B9;
-  uint32_t x = element ^ key0;
+  uint32_t w = element * 0x9E3779B9;
+  uint32_t x = w ^ key0;
   x = (x ^ x >> 16) * 0x21F0AAAD ^ key1;
   x = (x ^ x >> 15) * 0x735A2D97;
   x ^= x >> 15;
   for (int i = 0; i < 3; i++) {
-    if (++at[axis[i]] < size[axis[i]]) return x ^ element;
+    if (++at[axis[i]] < size[axis[i]]) return x ^ w;
     at[axis[i]] = 0;
   }
   first_update += (uint32_t)size[1];
-  return x ^ element;
+  return x ^ w;
 }
 
 int main(int argc, char **argv) {

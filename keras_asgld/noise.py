@@ -2,7 +2,8 @@
 
     words = sha256(seed, variable)                 two 32-bit words, made once
     key   = words mixed with the update            two 32-bit words
-    bits  = E_key(element) ^ element               one 32-bit word
+    w     = element * 0x9E3779B9                   one 32-bit word
+    bits  = E_key(w) ^ w                           one 32-bit word
     z     = +- ndtri(u),  u = (k + 1/2) / 2**32    k: 31 of the bits; sign: the last
 
 There is no generator and no state: the same arguments give the same bits on every
@@ -66,9 +67,10 @@ def noise_key(words, update):
 def random_bits(key, shape):
     """32 uniform random bits per element of `shape`, as int32.
 
-    Two keyed rounds (an iterated Even-Mansour cipher, its rounds those of Wellons'
-    hash lowbias32), then the element once more (Davies-Meyer): without that, no two
-    elements of a variable would ever have equal bits, as chance wants it.
+    A Weyl sequence, two keyed rounds (an iterated Even-Mansour cipher, its rounds
+    those of Wellons' hash lowbias32), then the sequence once more (Davies-Meyer):
+    without that, no two elements of a variable would ever have equal bits, as chance
+    wants it.
     """
     # One index an axis instead of one long `arange`, so that a partitioner can
     # split the noise along any axis.
@@ -105,6 +107,9 @@ def bits_at(key, shape, index):
 
 
 def _element_bits(key, element):
+    # Counted in steps of the golden ratio: the bits of a plain count are too regular
+    # for two rounds, and Crush finds it.
+    element = element * (0x9E3779B9 - 2**32)
     x = ops.bitwise_xor(element, key[0])
     x = _xorshift(x, 16) * 0x21F0AAAD
     x = ops.bitwise_xor(x, key[1])
