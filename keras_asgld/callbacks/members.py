@@ -65,8 +65,32 @@ class Members:
 
     def load(self, step, model):
         """Give the model the weights of the member of that step."""
-        with np.load(self.path(step)) as file:
-            model.set_weights([file[f"arr_{i}"] for i in range(len(file.files))])
+        model.set_weights(self.read(step, model))
+
+    def read(self, step, model):
+        """The weights of the member of that step, a list of arrays as the model's.
+
+        Raises:
+            ValueError: If the member is another model's, or its file is gone.
+        """
+        try:
+            with np.load(self.path(step)) as file:
+                weights = [file[f"arr_{i}"] for i in range(len(file.files))]
+        except FileNotFoundError:
+            raise ValueError(
+                "`directory` must hold the file of every member. "
+                f"Received: directory={str(self.folder)!r} without "
+                f"{self.path(step).name}"
+            ) from None
+        there = [value.shape for value in weights]
+        wanted = [tuple(weight.shape) for weight in model.weights]
+        if there != wanted:
+            raise ValueError(
+                "`directory` must hold members of this model. Received: directory="
+                f"{str(self.folder)!r}, whose {self.path(step).name} has weights of "
+                f"shapes {there} instead of {wanted}"
+            )
+        return weights
 
     def cut(self, step):
         """Remove the members of later steps than `step`, and what was left behind."""

@@ -51,7 +51,9 @@ class NoiseMonitor(keras.callbacks.Callback):
     `gradient_norm` and `noise_to_gradient` are left out, the others are measured at the
     last update of an execution, with the numbers in force at its begin. With gradient
     accumulation the measured step is the one that makes the update. A step that
-    `LossScaleOptimizer` skips is not counted.
+    `LossScaleOptimizer` skips is not counted. An epoch without a measured update has
+    no figures; Keras's `CSVLogger`, which takes its columns from the first epoch, then
+    has none of them.
 
     Args:
         frequency: An integer >= 1. The last step of an epoch is measured and, counted
@@ -62,8 +64,8 @@ class NoiseMonitor(keras.callbacks.Callback):
             the first compiles once a shape. In a small network it is most of a step
             (benchmarks/monitor_step.py), so under 1 % where one step in a hundred is
             measured, and 3 % in an epoch of 23 steps. Defaults to `100`.
-        per_layer: A boolean. Whether to log the first four and the shares for each
-            layer too, as `noise_norm/LAYER`. Defaults to `False`.
+        per_layer: A boolean. Whether to log all of them but the effective learning
+            rate for each layer too, as `noise_norm/LAYER`. Defaults to `False`.
 
     Raises:
         ValueError: If an argument is out of its range or, in `fit`, if the model's

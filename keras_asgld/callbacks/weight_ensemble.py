@@ -48,7 +48,9 @@ class WeightEnsemble(keras.callbacks.Callback):
     one, if this callback stands before the one that saves the state in `callbacks`.
     When the first epoch begins, the members of steps that the optimizer has yet to do
     are dropped; so a new model that is trained into an old directory starts a new
-    ensemble, with a warning. To use an ensemble in another process, make it with the
+    ensemble, with a warning. A model that has done as many steps elsewhere takes the
+    members it finds for its own, if their shapes are its: give every run a directory
+    of its own. To use an ensemble in another process, make it with the
     same directory and call `ensemble.set_model(model)`.
 
     Args:
@@ -73,7 +75,8 @@ class WeightEnsemble(keras.callbacks.Callback):
 
     Raises:
         ValueError: If an argument is out of its range; in `fit`, if `unit="cycle"` and
-            the learning rate is no schedule.
+            the learning rate is no schedule, or `directory` holds members of other
+            shapes than the model's.
     """
 
     def __init__(
@@ -127,6 +130,8 @@ class WeightEnsemble(keras.callbacks.Callback):
                     f"removed. Received: directory={str(self.members.folder)!r}",
                     stacklevel=2,
                 )
+            for step in self.members.steps()[-1:]:  # refused now and not after hours
+                self.members.read(step, self.model)
             since, self._cycles = self.members.last()
             if self.unit == "cycle":
                 steps = range(since + 1, self._step + 1)
@@ -179,7 +184,8 @@ class WeightEnsemble(keras.callbacks.Callback):
                         "`model` must have one output. "
                         f"Received: model of outputs {sorted(model.output_names)}"
                     )
-                outputs = keras.ops.convert_to_tensor(outputs)
+                # A mixed-precision model may put out half precision.
+                outputs = keras.ops.convert_to_tensor(outputs, keras.config.floatx())
                 outputs = keras.ops.convert_to_numpy(activation(outputs))
                 change = outputs.astype("float64") - mean
                 mean = mean + change / count

@@ -70,7 +70,8 @@ class Progress:
         self.note(f"{self.label}: going on after epoch {epochs} of {self.epochs}")
 
     def step(self, step):
-        self._move(int(self.inside) + min(step / self.steps, 0.999))
+        # The rest of the epoch is its evaluation.
+        self._move(int(self.inside) + step / (self.steps + 1))
         self._show()
 
     def epoch(self, figures):

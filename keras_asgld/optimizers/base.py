@@ -101,7 +101,8 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         words = ops.convert_to_tensor(self._noise_words)
         common = [
             ops.cast(self.iterations, "int32"),
-            [ops.cast(value, dtype) for value in hyperparameters],
+            # Not `cast`, which would make a Python number float32 on its way.
+            [ops.convert_to_tensor(value, dtype) for value in hyperparameters],
         ]
         if packed:
             program = compiled(_update_packed, rule, dtype, noisy)

@@ -83,6 +83,19 @@ def test_prediction_in_the_midst_of_training_leaves_no_trace(tmp_path):
     assert_same([plain.get_weights()], [watched.get_weights()])
 
 
+def test_probabilities_are_not_made_in_half_precision(tmp_path):
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        ensemble = WeightEnsemble(tmp_path)
+        fit(compiled(make("ASGLD")), 2, [ensemble])
+        mean = ensemble.predict(data()[0]).mean
+        np.testing.assert_allclose(mean.sum(-1), 1, atol=1e-6)
+        one_model = ensemble.as_model().predict(data()[0], verbose=0)
+        np.testing.assert_allclose(mean, one_model, atol=1e-6)
+    finally:
+        keras.config.set_dtype_policy("float32")
+
+
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "bfloat16"])
 def test_half_precision_members(tmp_path, policy):
     keras.config.set_dtype_policy(policy)
@@ -221,6 +234,24 @@ def test_a_new_run_in_an_old_directory_starts_a_new_ensemble(tmp_path):
     with pytest.warns(UserWarning, match="held an ensemble of 3 members"):
         fit(compiled(make("ASGLD")), 1, [ensemble])
     assert ensemble.members.steps() == [STEPS]
+
+
+def test_members_of_another_architecture_are_refused(tmp_path):
+    fit(compiled(make("ASGLD")), 1, [WeightEnsemble(tmp_path)])
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
+    other.compile(make("ASGLD"), "mse")
+    ensemble = WeightEnsemble(tmp_path)
+    ensemble.set_model(other)
+    words = f"`directory` must hold members of this model.*{STEPS:09d}.npz has weights"
+    with pytest.raises(ValueError, match=words):
+        ensemble.predict(data()[0])
+    x, y = np.ones((8, 4), "float32"), np.ones((8, 3), "float32")
+    other.fit(x, y, batch_size=1, epochs=STEPS, verbose=0)
+    with pytest.raises(ValueError, match=words):
+        other.fit(x, y, verbose=0, callbacks=[ensemble])
+    ensemble.members.path(STEPS).unlink()
+    with pytest.raises(ValueError, match="hold the file of every member"):
+        ensemble.predict(data()[0])
 
 
 def test_another_process_predicts_with_the_same_members(tmp_path):

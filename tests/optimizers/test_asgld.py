@@ -32,6 +32,9 @@ def test_float64_variables_are_updated_in_float64(start, gradients):
     expected = np.stack([theta for theta, _, _ in states])
     np.testing.assert_allclose(values, expected, rtol=0, atol=2e-6)
     assert {str(slot.dtype) for slot in optimizer._slots[0]} == {"float64"}
+    # Of the numbers, mu and C depend on the momentum alone, which is none.
+    for slot, exact in zip(optimizer._slots[0], states[-1][1:], strict=True):
+        np.testing.assert_allclose(as_numpy(slot), exact, rtol=1e-12)
 
 
 def test_constant_gradient_gives_the_closed_forms_of_mu_and_C():
