@@ -85,5 +85,5 @@ def quiet(ax, grid="y"):
     for side in ("top", "right", "left"):
         ax.spines[side].set_visible(False)
     ax.spines["bottom"].set_color("#B0B4BA")
-    ax.tick_params(colors=GREY, length=0)
+    ax.tick_params(which="both", colors=GREY, length=0)
     ax.tick_params(axis="x", length=3, color="#B0B4BA")
