@@ -1,7 +1,7 @@
 """Is the noise good? Its bits, its transform and its normals, measured.
 
     python benchmarks/noise_quality.py                   (about five minutes)
-    python benchmarks/noise_quality.py Crush             (about an hour an order)
+    python benchmarks/noise_quality.py Crush             (35 minutes an order)
 
 Parts, in any number: `transform` (every one of the 2**32 inputs), `normals` (10**8
 draws), `SmallCrush` and `Crush` (TestU01's batteries on the bits, in five orders).
