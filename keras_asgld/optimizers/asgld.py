@@ -36,8 +36,9 @@ class ASGLD(LangevinOptimizer):
       momentum term too. When you change `noise`, change `learning_rate` against it.
       Compare with SGD of that learning rate, or with Keras's momentum SGD of
       `learning_rate * (1 + noise) * (1 - momentum)`.
-    - `noise=0` is SGD, up to a rounding. With `noise` of one to ten the method is itself; at 0.01, which
-      the paper's published code recommends, it can hardly be told from SGD.
+    - `noise=0` is SGD, up to a rounding. With `noise` of one to ten the method is
+      itself; at 0.01, which the paper's published code recommends, it can hardly be
+      told from SGD.
     - The defaults are, of six pairs of `learning_rate` and `noise`, the one that came
       closest to tuned momentum SGD and tuned Adam on the validation data of six small
       tasks. On test data it came within a point of the better on three of the six,
