@@ -166,7 +166,7 @@ def draw(results, path):
         axis.set_title(f"{network}, {mode}")
         axis.set_xlim(0, 1.5 * min(max(ratios), end))
     figure.supxlabel(
-        f"time of an update on {BACKEND}, times Keras's Adam; dotted: memory floor"
+        f"time of an update on {BACKEND},\ntimes Keras's Adam; dotted: memory floor"
     )
     figure.savefig(path, dpi=120)
     plt.close(figure)
