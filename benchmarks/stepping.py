@@ -1,6 +1,7 @@
 """One update of an optimizer as a function of nothing, for the benchmarks."""
 
 import concurrent.futures
+import gc
 import json
 import os
 import pathlib
@@ -111,6 +112,8 @@ def started(names, shapes, mode):
     steps, first = {}, {}
     for name in names:
         step = stepper(OPTIMIZERS[name](), shapes, mode)
+        # None pays for the garbage of those before it.
+        gc.collect()
         start = time.perf_counter()
         step()
         first[name] = time.perf_counter() - start

@@ -16,8 +16,13 @@ communication.
 import hashlib
 import math
 
+import keras
 import numpy as np
 from keras import ops
+
+# Elements are counted in steps of the golden ratio: the bits of a plain count are too
+# regular for two rounds of the hash, and Crush finds it.
+_STEP = 0x9E3779B9
 
 # L = -log2(2u) is 0 at the middle of the distribution. sqrt(L + offset) behaves like
 # z in the tail and is smooth at the middle. With few bits, the offset adds exactly.
@@ -61,7 +66,7 @@ def noise_words(seed, variables, stream=0):
 
 def noise_key(words, update):
     """The two key words of one variable at one update, int32 scalars."""
-    return _mix(ops.bitwise_xor(words[0], update)), words[1] + update * 0x1E3779B9
+    return _mix(words[0] ^ update), words[1] + update * 0x1E3779B9
 
 
 def random_bits(key, shape):
@@ -78,6 +83,8 @@ def random_bits(key, shape):
         ops.reshape(ops.arange(size, dtype="int32"), [size] + [1] * (-axis - 1))
         for axis, size in enumerate(shape, -len(shape))
     ]
+    if index:
+        index[0] = _not_folded(index[0], key)
     return bits_at(key, shape, index)
 
 
@@ -103,18 +110,23 @@ def bits_at(key, shape, index):
         rows -= 1
     if rows:
         key = noise_key(key, _flat_index(shape[:rows], index[:rows]))
-    return _element_bits(key, _flat_index(shape[rows:], index[rows:]))
+    return _element_bits(key, _flat_index(shape[rows:], index[rows:], _STEP))
 
 
-def _element_bits(key, element):
-    # Counted in steps of the golden ratio: the bits of a plain count are too regular
-    # for two rounds, and Crush finds it.
-    element = element * (0x9E3779B9 - 2**32)
-    x = ops.bitwise_xor(element, key[0])
-    x = _xorshift(x, 16) * 0x21F0AAAD
-    x = ops.bitwise_xor(x, key[1])
-    x = _xorshift(x, 15) * 0x735A2D97
-    return ops.bitwise_xor(_xorshift(x, 15), element)
+def _element_bits(key, w):
+    x = _xorshift(w ^ key[0], 16) * 0x21F0AAAD
+    x = _xorshift(x ^ key[1], 15) * 0x735A2D97
+    return _xorshift(x, 15) ^ w
+
+
+def _not_folded(index, key):
+    """`index`, whose sum with others TensorFlow cannot compute once and keep.
+
+    That would be one more word a weight, and slower to read than to compute.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return index
+    return index + ops.cast((key[0] | 1) == 0, "int32")
 
 
 def normal_from_bits(bits):
@@ -125,15 +137,15 @@ def normal_from_bits(bits):
     without fused multiply-add: of z = s + Q, Q varies less than s from one float to
     the next. The largest error against the exact inverse is 6.7e-6.
     """
-    magnitude = ops.cast(ops.bitwise_and(bits, 0x7FFFFFFF), "float32") + 0.5
+    magnitude = ops.cast(bits & 0x7FFFFFFF, "float32") + 0.5
     # A float's own bits hold its logarithm: exponent and mantissa 1 <= 2 - t < 2.
     float_bits = ops.view(magnitude, "int32")
-    mantissa = ops.bitwise_or(ops.bitwise_and(float_bits, 0x007FFFFF), 0x3F800000)
+    mantissa = (float_bits & 0x007FFFFF) | 0x3F800000
     t = 2.0 - ops.view(mantissa, "float32")
     exponent = ops.cast(ops.bitwise_right_shift(float_bits, 23), "float32")
     s = ops.sqrt((157.0 + _OFFSET - exponent) + t * _polynomial(t, _LOG2))
     z = ops.view(s + _polynomial(s - 2.0, _NORMAL), "int32")
-    return ops.view(ops.bitwise_xor(z, ops.bitwise_and(bits, -0x80000000)), "float32")
+    return ops.view(z ^ (bits & -0x80000000), "float32")
 
 
 def normal(words, update, shape):
@@ -160,21 +172,25 @@ def normal_rows(words, update, starts, width):
         width: The length of the rows.
     """
     key = noise_key(ops.transpose(words)[:, :, None], update)
-    element = starts[:, None] + ops.arange(width, dtype="int32")
-    return normal_from_bits(_element_bits(key, element))
+    element = _not_folded(starts[:, None], key) + ops.arange(width, dtype="int32")
+    return normal_from_bits(_element_bits(key, element * _wrapped(_STEP)))
 
 
-def _flat_index(shape, index):
-    """The row-major flat index modulo 2**32, as int32."""
+def _flat_index(shape, index, step=1):
+    """The row-major flat index, counted in steps, modulo 2**32, as int32."""
     if not shape:
         return ops.zeros((), "int32")
-    strides = [math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    # Wrapped into int32 by hand: no backend takes a larger Python integer.
+    strides = [step * math.prod(shape[axis + 1 :]) for axis in range(len(shape))]
     terms = [
-        position * ((stride + 2**31) % 2**32 - 2**31)
+        position * _wrapped(stride)
         for position, stride in zip(index, strides, strict=True)
     ]
     return sum(terms[1:], terms[0])
+
+
+def _wrapped(number):
+    # By hand: no backend takes a Python integer that int32 cannot hold.
+    return (number + 2**31) % 2**32 - 2**31
 
 
 def _mix(x):
@@ -187,7 +203,7 @@ def _mix(x):
 def _xorshift(x, distance):
     # A logical shift: int32 is the one 32-bit type that all backends multiply.
     shifted = ops.bitwise_right_shift(x, distance)
-    return ops.bitwise_xor(x, ops.bitwise_and(shifted, (1 << (32 - distance)) - 1))
+    return x ^ (shifted & ((1 << (32 - distance)) - 1))
 
 
 def _polynomial(x, coefficients):

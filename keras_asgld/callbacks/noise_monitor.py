@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from keras_asgld.callbacks.arguments import check_integer
+from keras_asgld.callbacks.arguments import check_boolean, check_integer
 from keras_asgld.callbacks.terms import Probe
 
 
@@ -77,7 +77,8 @@ class NoiseMonitor(keras.callbacks.Callback):
         super().__init__()
         check_integer("frequency", frequency, 1)
         self.frequency = int(frequency)
-        self.per_layer = bool(per_layer)
+        check_boolean("per_layer", per_layer)
+        self.per_layer = per_layer
         self._probe = None
 
     def on_train_begin(self, logs=None):

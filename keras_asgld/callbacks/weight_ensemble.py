@@ -7,7 +7,7 @@ import warnings
 import keras
 import numpy as np
 
-from keras_asgld.callbacks.arguments import check_integer
+from keras_asgld.callbacks.arguments import check_directory, check_integer
 from keras_asgld.callbacks.averaging import averaged, probabilities_by_loss
 from keras_asgld.callbacks.members import Members
 
@@ -89,6 +89,7 @@ class WeightEnsemble(keras.callbacks.Callback):
         activation=None,
     ):
         super().__init__()
+        check_directory("directory", directory)
         check_integer("frequency", frequency, 1)
         check_integer("burn_in", burn_in, 0)
         check_integer("max_members", max_members, 1)
@@ -172,8 +173,14 @@ class WeightEnsemble(keras.callbacks.Callback):
             model's output.
 
         Raises:
-            ValueError: If there are no members, or no model is known.
+            ValueError: If there are no members, no model is known, or `x` is an array
+                of no examples.
         """
+        if 0 in getattr(x, "shape", ())[:1]:
+            raise ValueError(
+                "`x` must hold at least one example. "
+                f"Received: x of shape {tuple(x.shape)}"
+            )
         mean = square = 0.0
         activation = self._activation()
         with self._every_member() as members:

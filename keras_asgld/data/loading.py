@@ -65,8 +65,7 @@ def load(
     """
     if name not in _SOURCES:
         raise ValueError(
-            f"Argument `name` must be one of {', '.join(DATASETS)}. "
-            f"Received: name={name!r}"
+            f"`name` must be one of {', '.join(DATASETS)}. Received: name={name!r}"
         )
     _require_integer("batch_size", batch_size, 1)
     _require_integer("seed", seed, 0)
@@ -81,14 +80,14 @@ def load(
     available = len(train.labels)
     if validation_size >= available:
         raise ValueError(
-            f"Argument `validation_size` must be below {available}, the number of "
+            f"`validation_size` must be below {available}, the number of "
             f"training examples. Received: validation_size={validation_size}"
         )
     if train_size is None:
         train_size = available - validation_size
     elif train_size > available - validation_size:
         raise ValueError(
-            f"Argument `train_size` must be at most {available - validation_size}, the "
+            f"`train_size` must be at most {available - validation_size}, the "
             "number of training examples less `validation_size`. "
             f"Received: train_size={train_size}"
         )
@@ -126,6 +125,6 @@ def _require_integer(name, value, lowest):
     integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
     if not integer or not lowest <= value < 2**63:
         raise ValueError(
-            f"Argument `{name}` must be an integer of at least {lowest} and below "
+            f"`{name}` must be an integer of at least {lowest} and below "
             f"2**63. Received: {name}={value!r}"
         )

@@ -88,7 +88,7 @@ class Data:
             isinstance(initial_epoch, numbers.Integral) and initial_epoch >= 0
         ):
             raise ValueError(
-                "Argument `initial_epoch` must be a non-negative integer. "
+                "`initial_epoch` must be a non-negative integer. "
                 f"Received: initial_epoch={initial_epoch!r}"
             )
         return _batches().training(self, int(initial_epoch))

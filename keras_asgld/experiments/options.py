@@ -185,16 +185,30 @@ class _Float(flags.FloatParser):
             raise ValueError("must be a number") from None
 
 
+class _Boolean(flags.BooleanParser):
+    def parse(self, argument):
+        try:
+            return super().parse(argument)
+        except ValueError:
+            raise ValueError("must be true or false, or left out") from None
+
+
 def _define(kind):
     if isinstance(kind, tuple):
         return functools.partial(_define_choice, kind)
     return {
         str: flags.DEFINE_string,
         int: functools.partial(flags.DEFINE, _Integer()),
-        bool: flags.DEFINE_boolean,
+        bool: _define_boolean,
         float: functools.partial(flags.DEFINE, _Float()),
         list: flags.DEFINE_list,
     }[kind]
+
+
+def _define_boolean(name, default, help, flag_values):
+    flag = flags.BooleanFlag(name, default, help)
+    flag.parser = _Boolean()
+    flags.DEFINE_flag(flag, flag_values)
 
 
 def _define_choice(choices, name, default, **others):

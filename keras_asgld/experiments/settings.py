@@ -68,7 +68,8 @@ class Settings:
             _check(name, value, value is None or value >= 1, "at least 1")
         if self.ensemble is not None:
             good = 1 <= self.ensemble <= self.epochs
-            _check("ensemble", self.ensemble, good, "at least 1 and at most `epochs`")
+            constraint = f"at least 1 and at most `epochs`, {self.epochs}"
+            _check("ensemble", self.ensemble, good, constraint)
         _check("seed", self.seed, 0 <= self.seed < 2**32, "in [0, 2**32)")
         _check(
             "validation_size",
@@ -169,8 +170,8 @@ def make(
 
 
 def known_optimizer(name):
-    """Raise where there is no optimizer of that name."""
-    _known("optimizer", name, recipes.OPTIMIZERS)
+    """Raise where the list of optimizers holds a name that none has."""
+    _known("optimizers", name, recipes.OPTIMIZERS)
 
 
 def _known(name, value, choices):

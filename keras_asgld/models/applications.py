@@ -68,7 +68,7 @@ def _arguments(text):
         number = None
     if key not in known or number is None:
         raise ValueError(
-            f"Argument `name` must set an argument of {name} to a number, as in "
+            f"`name` must set an argument of {name} to a number, as in "
             f"applications/MobileNetV2:alpha=0.35. Received: name={text!r}"
         )
     return name, {key: number}

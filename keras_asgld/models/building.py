@@ -68,7 +68,7 @@ def build(
         close = difflib.get_close_matches(str(name), known, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
         raise ValueError(
-            f"Argument `name` must be one of {', '.join(MODELS)}, {PREFIX}NAME, a "
+            f"`name` must be one of {', '.join(MODELS)}, {PREFIX}NAME, a "
             f"network of keras.applications, or {pretrained.PREFIX}HANDLE.{hint} "
             f"Received: name={name!r}"
         )
@@ -76,12 +76,11 @@ def build(
         not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0
     ):
         raise ValueError(
-            "Argument `seed` must be None or a non-negative integer. "
-            f"Received: seed={seed!r}"
+            f"`seed` must be None or a non-negative integer. Received: seed={seed!r}"
         )
     if (is_hub or name in MODELS) and weights is not None:
         raise ValueError(
-            f"Argument `weights` must be None for {name}, which takes no file of "
+            f"`weights` must be None for {name}, which takes no file of "
             f"weights. Received: weights={weights!r}"
         )
     with _initializers_seeded(seed):

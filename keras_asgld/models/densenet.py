@@ -40,9 +40,7 @@ def densenet(depth=121, input_shape=(32, 32, 3), classes=10):
         ValueError: On any other depth.
     """
     if depth not in _BLOCKS:
-        raise ValueError(
-            f"Argument `depth` must be 121, 169 or 201. Received: depth={depth!r}"
-        )
+        raise ValueError(f"`depth` must be 121, 169 or 201. Received: depth={depth!r}")
     inputs = keras.Input(input_shape)
     x = convolution(inputs, 2 * _GROWTH, 3)
     for stage, count in enumerate(_BLOCKS[depth]):

@@ -44,7 +44,7 @@ def resnet(depth=34, input_shape=(32, 32, 3), classes=10):
         blocks, filters = ((depth - 2) // 6,) * 3, 16
     else:
         raise ValueError(
-            "Argument `depth` must be 18, 34 or 6n + 2 with n of at least 1. "
+            "`depth` must be 18, 34 or 6n + 2 with n of at least 1. "
             f"Received: depth={depth!r}"
         )
     inputs = keras.Input(input_shape)

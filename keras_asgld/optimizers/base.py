@@ -12,7 +12,11 @@ from keras import ops
 
 from keras_asgld import noise
 from keras_asgld.optimizers import exclusion
-from keras_asgld.optimizers.compiled import compiled, compiled_update
+from keras_asgld.optimizers.compiled import (
+    compiled,
+    compiled_update,
+    unknown_to_compiler,
+)
 from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
 from keras_asgld.optimizers.packing import Packed, choose
 
@@ -110,7 +114,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             words = ops.take(words, np.take(indices, variable.rows), axis=0)
             starts = ops.convert_to_tensor(variable.starts)
             new = program(state, gradient, words, starts, *common)
-            new = zip(*(variable.unpack(matrix) for matrix in new), strict=True)
+            new = zip(*variable.unpack(new, common[0]), strict=True)
             for member_targets, values in zip(targets, new, strict=True):
                 for target, value in zip(member_targets, values, strict=True):
                     self.assign(target, value)
@@ -119,7 +123,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             program = compiled_update(_update, rule, dtype, noisy, shape)
             # A row, and not the table with an index: XLA would take the index for a
             # constant and compile one program a variable instead of one a shape.
-            words = words[indices[0]]
+            words = words[self._row_of(indices[0])]
             gradient = ops.convert_to_tensor(gradient, sparse=False)
             program(targets[0], gradient, words, *common)
 
@@ -134,11 +138,16 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             self.update_step(gradient, packed, learning_rate)
             alone -= set(together)
         if alone:
-            super()._backend_update_step(
-                [gradients[i] for i in sorted(alone)],
-                [variables[i] for i in sorted(alone)],
-                learning_rate,
+            gradients, variables = (
+                [each[i] for i in sorted(alone)] for each in (gradients, variables)
             )
+            indices = [self._get_variable_index(variable) for variable in variables]
+            update = ops.cast(self.iterations, "int32")
+            rows = unknown_to_compiler(indices, update)
+            # A function: Keras and TensorFlow would take a collection for state.
+            self._row_of = dict(zip(indices, rows, strict=True)).__getitem__
+            super()._backend_update_step(gradients, variables, learning_rate)
+            self._row_of = None
 
     def exclude_from_noise(self, var_list=None, var_names=None):
         """Excludes variables from the random part of the update.

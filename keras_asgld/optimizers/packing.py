@@ -12,6 +12,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_asgld.optimizers.compiled import unknown_to_compiler
+
 _WIDTH = 128
 # Elements of a matrix: with the gradient and two slots, one megabyte.
 _BUDGET = 2**16
@@ -74,19 +76,33 @@ class Packed:
         matrix = ops.reshape(ops.concatenate(parts), (len(self.rows), _WIDTH))
         return ops.stop_gradient(matrix)
 
-    def unpack(self, matrix):
-        """The tensors of which `pack` makes `matrix`."""
-        sizes, positions = [], []
-        for shape in self._shapes:
-            positions.append(len(sizes))
-            sizes.append(math.prod(shape))
-            if _padding(shape):
-                sizes.append(_padding(shape))
-        ends = np.cumsum(sizes)[:-1].tolist()
-        parts = ops.split(ops.reshape(matrix, (-1,)), ends)
+    def unpack(self, matrices, update):
+        """For each matrix the tensors of which `pack` makes it; `update` is its count.
+
+        Returns:
+            A list for each matrix of a list with a tensor for each member.
+        """
+        sizes = [math.prod(shape) for shape in self._shapes]
+        rows = [_row_count(shape) for shape in self._shapes]
+        begins = [_WIDTH * sum(rows[:i]) for i in range(len(rows))]
+        vectors = [ops.reshape(matrix, (-1,)) for matrix in matrices]
+        if keras.backend.backend() == "jax":
+            begins = unknown_to_compiler(begins, update)
+            pieces = [
+                [
+                    ops.slice(vector, [begin], [size])
+                    for begin, size in zip(begins, sizes, strict=True)
+                ]
+                for vector in vectors
+            ]
+        else:
+            # One operation, where those in a plain graph or eager step count.
+            ends = [begin + size for begin, size in zip(begins, sizes, strict=True)]
+            cuts = [cut for pair in zip(begins, ends, strict=True) for cut in pair]
+            pieces = [ops.split(vector, cuts)[1::2] for vector in vectors]
         return [
-            _reshaped(parts[position], shape)
-            for position, shape in zip(positions, self._shapes, strict=True)
+            [_reshaped(*each) for each in zip(tensors, self._shapes, strict=True)]
+            for tensors in pieces
         ]
 
 

@@ -183,3 +183,8 @@ def test_other_optimizers_are_refused():
 def test_a_wrong_frequency_is_named(frequency):
     with pytest.raises(ValueError, match="`frequency` must be an integer >= 1"):
         NoiseMonitor(frequency)
+
+
+def test_per_layer_is_true_or_false():
+    with pytest.raises(ValueError, match="`per_layer` must be True or False.*='no'"):
+        NoiseMonitor(per_layer="no")

@@ -306,6 +306,19 @@ def test_wrong_arguments_are_named(tmp_path, arguments, words):
         WeightEnsemble(tmp_path, **arguments)
 
 
+@pytest.mark.parametrize("directory", [None, __file__, f"{__file__}/below"])
+def test_what_can_be_no_directory_is_named(directory):
+    with pytest.raises(ValueError, match="`directory` must be the path of a directory"):
+        WeightEnsemble(directory)
+
+
+def test_no_examples_are_named(tmp_path):
+    ensemble = WeightEnsemble(tmp_path)
+    ensemble.set_model(compiled(make("ASGLD")))
+    with pytest.raises(ValueError, match="`x` must hold at least one example"):
+        ensemble.predict(data()[0][:0])
+
+
 def test_an_empty_or_spoilt_directory_is_named(tmp_path):
     ensemble = WeightEnsemble(tmp_path)
     ensemble.set_model(compiled(make("ASGLD")))

@@ -112,7 +112,7 @@ def test_an_ensemble_needs_as_many_epochs(tmp_path, monkeypatch, capsys, number)
     monkeypatch.chdir(tmp_path)
     assert main([*SMALL, f"--ensemble={number}"]) == 2
     error = capsys.readouterr().err
-    assert "`ensemble` must be at least 1 and at most `epochs`" in error
+    assert "`ensemble` must be at least 1 and at most `epochs`, 3" in error
     assert error.count("\n") == 1 and not (tmp_path / "out").exists()
 
 

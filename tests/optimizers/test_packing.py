@@ -35,7 +35,12 @@ def test_unpack_gives_back_what_was_packed():
     packed = packing.Packed(variables)
     matrix = packed.pack(variables)
     assert tuple(matrix.shape) == (len(packed.rows), packing._WIDTH)
-    for variable, value in zip(variables, packed.unpack(matrix), strict=True):
+    update = ops.convert_to_tensor(4, "int32")
+    [unpacked, doubled] = packed.unpack([matrix, 2 * matrix], update)
+    for variable, value, twice in zip(variables, unpacked, doubled, strict=True):
+        np.testing.assert_array_equal(
+            2 * ops.convert_to_numpy(variable), ops.convert_to_numpy(twice)
+        )
         np.testing.assert_array_equal(
             ops.convert_to_numpy(variable), ops.convert_to_numpy(value)
         )
@@ -51,7 +56,8 @@ def test_rows_hold_the_noise_of_their_variables():
         ops.convert_to_tensor(packed.starts),
         packing._WIDTH,
     )
-    for row, shape, value in zip(words, SHAPES, packed.unpack(rows), strict=True):
+    [unpacked] = packed.unpack([rows], update)
+    for row, shape, value in zip(words, SHAPES, unpacked, strict=True):
         alone = noise.normal(ops.convert_to_tensor(row), update, shape)
         np.testing.assert_array_equal(
             ops.convert_to_numpy(alone), ops.convert_to_numpy(value)

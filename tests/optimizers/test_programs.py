@@ -1,5 +1,7 @@
 """What the compiled step does to memory: it works in place and stores no noise."""
 
+import re
+
 import keras
 import numpy as np
 import pytest
@@ -38,6 +40,42 @@ def test_a_jitted_step_works_in_place_and_stores_no_noise(member):
     assert memory.temp_size_in_bytes < BYTES / 100
 
 
+@pytest.mark.skipif(BACKEND != "jax", reason="reads JAX's programs")
+def test_a_jitted_step_has_alike_loops_for_variables_of_one_shape(member):
+    import jax
+
+    # Six that are updated alone, and twenty that are packed together.
+    shapes = [SHAPE] * 6 + [(300,)] * 20
+    variables = [keras.Variable(np.ones(shape, "float32")) for shape in shapes]
+    optimizer = member()
+    optimizer.build(variables)
+    state = [v.value for v in variables], [v.value for v in optimizer.variables]
+    step = jax.jit(lambda values, s, g: optimizer.stateless_apply(s, g, values))
+    gradients = [np.ones(shape, "float32") for shape in shapes]
+    program = step.lower(*state, gradients).compile().as_text()
+    loops = [
+        nameless(computation)
+        for computation in program.split("\n\n")
+        if re.match(r"\n?%(fused|wrapped)_", computation)
+    ]
+    multiplier = f"constant({0x735A2D97})"
+    noisy = [x for x in loops if multiplier in x and "-> f32[600,500] {" in x]
+    unpacking = [x for x in loops if "-> f32[300] {" in x]
+    assert len(noisy) == 6
+    assert len(unpacking) == 20 * (1 + len(optimizer.slot_names))
+    # XLA compiles loops that are alike once. It may order their arguments in two ways.
+    assert len(set(noisy)) <= 2
+    assert len(set(unpacking)) == 1
+
+
+def nameless(computation):
+    """A computation of HLO with its names replaced by their order."""
+    names = {}
+    text = re.sub(r", metadata=\{[^}]*\}", "", computation)
+    text = re.sub(r"%[\w.-]+", lambda m: names.setdefault(m[0], f"%{len(names)}"), text)
+    return re.sub(r"([(,] ?)[\w.]+: ", r"\1", text)
+
+
 @tensorflow_only
 def test_an_xla_step_makes_one_loop_a_tensor_and_no_copy(member):
     import tensorflow as tf
@@ -59,6 +97,8 @@ def test_an_xla_step_makes_one_loop_a_tensor_and_no_copy(member):
     ]
     assert len(made) == 1 + len(optimizer.slot_names)
     assert all(" fusion(" in line for line in made)
+    # Nor does it keep what the noise is computed from.
+    assert not re.search(r"\[600,500\]\S* constant", program)
 
 
 @tensorflow_only
