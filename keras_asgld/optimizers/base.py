@@ -18,7 +18,7 @@ from keras_asgld.optimizers.compiled import (
     unknown_to_compiler,
 )
 from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
-from keras_asgld.optimizers.packing import Packed, choose
+from keras_asgld.optimizers.packing import Packed, Piece, choose, pieces
 
 KEYWORD_ARGS = """weight_decay: A float or `None`. Decoupled weight decay, done before
             the step: `variable -= learning_rate * weight_decay * variable`.
@@ -96,7 +96,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         variable and the new slots; z is standard normal noise, or zero for a
         variable that is excluded from noise.
         """
-        packed = isinstance(variable, Packed)
+        packed = isinstance(variable, Packed | Piece)
         members = variable.members if packed else [variable]
         indices = [self._get_variable_index(member) for member in members]
         targets = [[v, *self._slots[i]] for v, i in zip(members, indices, strict=True)]
@@ -114,10 +114,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             words = ops.take(words, np.take(indices, variable.rows), axis=0)
             starts = ops.convert_to_tensor(variable.starts)
             new = program(state, gradient, words, starts, *common)
-            new = zip(*variable.unpack(new, common[0]), strict=True)
-            for member_targets, values in zip(targets, new, strict=True):
-                for target, value in zip(member_targets, values, strict=True):
-                    self.assign(target, value)
+            variable.assign(targets, new, common[0], self.assign)
         else:
             shape = tuple(variable.shape)
             program = compiled_update(_update, rule, dtype, noisy, shape)
@@ -137,6 +134,11 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             gradient = packed.pack([gradients[i] for i in together])
             self.update_step(gradient, packed, learning_rate)
             alone -= set(together)
+        for position in list(alone):
+            for piece in pieces(variables[position]):
+                gradient = piece.pack([gradients[position]])
+                self.update_step(gradient, piece, learning_rate)
+                alone.discard(position)
         if alone:
             gradients, variables = (
                 [each[i] for i in sorted(alone)] for each in (gradients, variables)

@@ -1,9 +1,10 @@
-"""Small variables as the rows of one matrix, so that one program updates them all.
+"""Variables as the rows of matrices of a size that suits the backend.
 
 Half of a network's variables are vectors of a few hundred numbers. A program for
-each costs more to compile and to start than to run, and on PyTorch, which compiles
-nothing, so do its eighty operations; copies into one matrix and back cost little as
-long as they fit into a processor's cache.
+each costs more to compile and to start than to run; copies into one matrix and back
+cost little as long as they fit into a processor's cache. PyTorch compiles nothing: to
+it an update is eighty passes over memory, and a large variable is done in pieces that
+stay in the cache.
 """
 
 import math
@@ -17,10 +18,15 @@ from keras_asgld.optimizers.compiled import unknown_to_compiler
 _WIDTH = 128
 # Elements of a matrix: with the gradient and two slots, one megabyte.
 _BUDGET = 2**16
+# PyTorch starts eighty operations for each matrix.
+_TORCH_BUDGET = 2**17
 
 
 def choose(shapes, kinds):
     """Which variables to update together: the smallest, as many as the budget takes.
+
+    On PyTorch there are several such groups, and only variables that are larger than
+    the budget are left over.
 
     Args:
         shapes: The variables' shapes.
@@ -33,15 +39,48 @@ def choose(shapes, kinds):
     """
     if not _may_pack():
         return []
-    groups = {}
+    on_torch = keras.backend.backend() == "torch"
+    budget = _TORCH_BUDGET if on_torch else _BUDGET
+    kindred = {}
     for position, kind in enumerate(kinds):
-        groups.setdefault(kind, []).append(position)
+        kindred.setdefault(kind, []).append(position)
     chosen = []
-    for positions in groups.values():
-        positions = sorted(positions, key=lambda i: math.prod(shapes[i]))
-        ends = np.cumsum([_row_count(shapes[i]) * _WIDTH for i in positions])
-        chosen.append(positions[: np.searchsorted(ends, _BUDGET, side="right")])
+    for positions in kindred.values():
+        group, size = [], 0
+        groups = [group]
+        for position in sorted(positions, key=lambda i: math.prod(shapes[i])):
+            added = _row_count(shapes[position]) * _WIDTH
+            if size + added > budget:
+                if added > budget or not on_torch:
+                    break
+                group, size = [], 0
+                groups.append(group)
+            group.append(position)
+            size += added
+        chosen += groups
     return [positions for positions in chosen if len(positions) > 1]
+
+
+def pieces(variable):
+    """A variable in pieces, or an empty list where it is better updated whole.
+
+    Args:
+        variable: A `keras.Variable`.
+
+    Returns:
+        A list of `Piece`.
+    """
+    size = math.prod(variable.shape)
+    if keras.backend.backend() != "torch" or not _may_pack():
+        return []
+    if not _TORCH_BUDGET < size <= 2**32:
+        return []
+    value = variable.value
+    # A GPU has the bandwidth, and each operation costs it more to start.
+    if value.device.type != "cpu" or not value.is_contiguous():
+        return []
+    begins = range(0, size, _TORCH_BUDGET)
+    return [Piece(variable, n, min(n + _TORCH_BUDGET, size)) for n in begins]
 
 
 class Packed:
@@ -76,6 +115,21 @@ class Packed:
         matrix = ops.reshape(ops.concatenate(parts), (len(self.rows), _WIDTH))
         return ops.stop_gradient(matrix)
 
+    def assign(self, targets, matrices, update, assign):
+        """Gives the members and their slots their new values.
+
+        Args:
+            targets: For each member the variables to assign to.
+            matrices: As many, each what `pack` makes of the new values.
+            update: The update count, an int32 scalar.
+            assign: A function of a variable and its new value.
+        """
+        for each, tensors in zip(
+            zip(*targets, strict=True), self.unpack(matrices, update), strict=True
+        ):
+            for target, tensor in zip(each, tensors, strict=True):
+                assign(target, tensor)
+
     def unpack(self, matrices, update):
         """For each matrix the tensors of which `pack` makes it; `update` is its count.
 
@@ -104,6 +158,33 @@ class Packed:
             [_reshaped(*each) for each in zip(tensors, self._shapes, strict=True)]
             for tensors in pieces
         ]
+
+
+class Piece:
+    """The elements from `begin` to `end` of one variable, as a matrix of one row.
+
+    It takes the place of a `Packed`, on PyTorch only.
+    """
+
+    rows = np.zeros(1, int)
+
+    def __init__(self, variable, begin, end):
+        self.members = [variable]
+        self.dtype = variable.dtype
+        self.starts = np.array([begin - 2**32 if begin >= 2**31 else begin], "int32")
+        self._place = slice(begin, end)
+
+    def pack(self, tensors):
+        """The part of the variable's value, gradient or slot, where possible a view."""
+        [tensor] = tensors
+        tensor = ops.convert_to_tensor(tensor, sparse=False)
+        return tensor.detach().reshape(-1)[None, self._place]
+
+    def assign(self, targets, matrices, update, assign):
+        """As `Packed.assign`, in place."""
+        [own] = targets
+        for target, matrix in zip(own, matrices, strict=True):
+            target.value.detach().view(-1)[self._place] = matrix[0]
 
 
 def _may_pack():

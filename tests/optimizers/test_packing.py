@@ -69,7 +69,7 @@ def test_together_is_as_alone(dtype, monkeypatch):
     if BACKEND == "jax" and dtype == "float64":
         pytest.skip("JAX has float64 only where it is switched on")
     together = train(dtype=dtype, exclude=(0, 5))
-    monkeypatch.setattr(packing, "_BUDGET", 0)
+    monkeypatch.setattr(packing, "_may_pack", lambda: False)
     alone = train(dtype=dtype, exclude=(0, 5))
     # Compilers contract a * b + c where they like, so not always to the bit.
     atol = 0.02 if dtype == "bfloat16" else 1e-6
@@ -77,10 +77,40 @@ def test_together_is_as_alone(dtype, monkeypatch):
         np.testing.assert_allclose(a, b, rtol=atol, atol=atol)
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="the others update variables whole")
+def test_pieces_of_a_variable_are_the_variable(monkeypatch):
+    monkeypatch.setattr(packing, "_may_pack", lambda: False)
+    whole = train()
+    monkeypatch.undo()
+    monkeypatch.setattr(packing, "_TORCH_BUDGET", 256)
+    counts = [len(packing.pieces(variable)) for variable in members()]
+    assert counts == [0, 6, 0, 0, 0, 2, 3]
+    for a, b in zip(whole, train(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.skipif(BACKEND != "torch", reason="the others update variables whole")
+def test_a_piece_counts_its_elements_modulo_two_to_the_32():
+    [variable, *_] = members()
+    for begin in (0, 5, 2**31 - 1, 2**31, 2**32 - 128):
+        [start] = packing.Piece(variable, begin, begin + 128).starts
+        assert start == np.array(begin, "uint32").view("int32")
+
+
 def test_the_smallest_of_a_kind_are_chosen():
-    shapes = [(2**17,), (300,), (7,), (5,), (9, 9)]
+    shapes = [(2**18,), (300,), (7,), (5,), (9, 9)]
     assert packing.choose(shapes, "aaaab") == [[3, 2, 1]]
     assert packing.choose([(3,)], "a") == []
+
+
+def test_groups_keep_to_the_budget(monkeypatch):
+    monkeypatch.setattr(packing, "_BUDGET", 512)
+    monkeypatch.setattr(packing, "_TORCH_BUDGET", 512)
+    shapes = [(256,), (128,), (200,), (513,), (384,), (130,), (9,)]
+    expected = [[6, 1, 5]]
+    if BACKEND == "torch":  # where all are put together but what is larger
+        expected = [[6, 1, 5], [2, 0]]
+    assert packing.choose(shapes, "a" * 7) == expected
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch compiles nothing")
