@@ -4,7 +4,7 @@
     key   = words mixed with the update            two 32-bit words
     w     = element * 0x9E3779B9                   one 32-bit word
     bits  = E_key(w) ^ w                           one 32-bit word
-    z     = +- ndtri(u),  u = (k + 1/2) / 2**32    k: 31 of the bits; sign: the last
+    z     = +- ndtri(u),  u = (k + 1/2) / 2**32    k: 31 bits; sign: the highest
 
 There is no generator and no state: the same arguments give the same bits on every
 backend and device, in eager mode or compiled, in one go or resumed. Everything is
@@ -80,8 +80,11 @@ def random_bits(key, shape):
     # One index an axis instead of one long `arange`, so that a partitioner can
     # split the noise along any axis.
     index = [
-        ops.reshape(ops.arange(size, dtype="int32"), [size] + [1] * (-axis - 1))
-        for axis, size in enumerate(shape, -len(shape))
+        ops.reshape(
+            ops.arange(size, dtype="int32"),
+            [size if other == axis else 1 for other in range(len(shape))],
+        )
+        for axis, size in enumerate(shape)
     ]
     if index:
         index[0] = _not_folded(index[0], key)
@@ -172,7 +175,8 @@ def normal_rows(words, update, starts, width):
         width: The length of the rows.
     """
     key = noise_key(ops.transpose(words)[:, :, None], update)
-    element = _not_folded(starts[:, None], key) + ops.arange(width, dtype="int32")
+    column = ops.arange(width, dtype="int32")[None]
+    element = _not_folded(starts[:, None], key) + column
     return normal_from_bits(_element_bits(key, element * _wrapped(_STEP)))
 
 

@@ -21,7 +21,8 @@ def ask_for_determinism():
 def require(package, extra):
     """Raise where a package is missing that an extra of the project brings."""
     try:
-        importlib.import_module(package)
+        with quiet_tensorflow():
+            importlib.import_module(package)
     except ImportError as error:
         raise ExperimentError(
             f'{package} is missing; pip install "keras-asgld[{extra}]"'

@@ -115,6 +115,20 @@ def check_same(folder, record, settings):
         )
 
 
+def check_backend(folder, record, backend):
+    """Refuse to take another backend's figures for this one's.
+
+    Raises:
+        ExperimentError: `record`, read in `folder`, was made on another backend.
+    """
+    made_on = record["versions"].get("backend", backend) if record else backend
+    if made_on != backend:
+        raise ExperimentError(
+            f"{folder} holds a run made on {made_on}, not {backend}: "
+            "choose another --out_dir or remove it"
+        )
+
+
 def _fault(record):
     """What keeps `record` from being one, or None."""
     if not isinstance(record, dict):

@@ -65,6 +65,7 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard):
     files.remove_partial(place)
     record = records.read(folder)
     records.check_same(folder, record, settings)
+    records.check_backend(folder, record, keras.backend.backend())
     progress.begin(settings.label, record)
     if record is not None and record["status"] != "running":
         checkpoints.remove(place)

@@ -66,6 +66,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         self.seed = seed
         self._seed_in_force = random.getrandbits(63) if seed is None else int(seed)
         self._excluded_from_noise = (), ()
+        self._row_of = _itself
 
     def build(self, variables):
         if self.built:
@@ -148,8 +149,10 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             rows = unknown_to_compiler(indices, update)
             # A function: Keras and TensorFlow would take a collection for state.
             self._row_of = dict(zip(indices, rows, strict=True)).__getitem__
-            super()._backend_update_step(gradients, variables, learning_rate)
-            self._row_of = None
+            try:
+                super()._backend_update_step(gradients, variables, learning_rate)
+            finally:
+                self._row_of = _itself
 
     def exclude_from_noise(self, var_list=None, var_names=None):
         """Excludes variables from the random part of the update.
@@ -160,10 +163,12 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
 
         As with Keras's `exclude_from_weight_decay`, what is excluded is not stored with
         a model: `load_model` gives an optimizer that adds noise to all. To go on with
-        an exclusion, make and compile the model anew and `load_weights` the file.
+        an exclusion, make and compile the model anew, call
+        `model.optimizer.build(model.trainable_variables)` (without it Keras leaves the
+        optimizer's state in the file) and `load_weights` the file.
 
         Args:
-            var_list: A list of variables to exclude.
+            var_list: A list of variables to exclude. Each call replaces the one before.
             var_names: A list of strings. A variable is excluded if any of them
                 (as a regular expression) occurs in its path, which holds the names of
                 its layers and ends with its own: `["backbone", "bias"]`. A string
@@ -171,16 +176,17 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
                 the variables that are trainable then.
 
         Raises:
-            ValueError: If the optimizer is already built, or `var_names` is no list of
-                regular expressions.
+            ValueError: If the optimizer is already built, `var_list` is no list of
+                variables, or `var_names` is no list of regular expressions.
         """
         if self.built:
             raise ValueError(
                 "`exclude_from_noise()` can only be called before the optimizer is "
                 f"built. Received: an optimizer that is built, name={self.name!r}"
             )
+        exclusion.check_variables(var_list)
         exclusion.check_patterns(var_names)
-        keys = [self._var_key(variable) for variable in var_list or ()]
+        keys = [self._var_key(variable) for variable in var_list or []]
         self._excluded_from_noise = keys, list(var_names or ())
 
     def get_config(self):
@@ -268,6 +274,10 @@ def _apply(rule, dtype, state, gradient, z, hyperparameters):
         *hyperparameters,
     )
     return [ops.cast(new_variable, variable.dtype), *new_slots]
+
+
+def _itself(index):
+    return index
 
 
 def check_seed(seed):

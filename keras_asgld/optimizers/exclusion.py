@@ -13,6 +13,20 @@ def matches(pattern, variable):
     return re.search(pattern, path(variable)) is not None
 
 
+def check_variables(var_list):
+    """Raises `ValueError` unless `var_list` is None or variables."""
+    # A variable's name is no variable; a tensor is a sequence of its rows.
+    good = var_list is None or (
+        isinstance(var_list, (list, tuple))
+        and all(hasattr(variable, "shape") for variable in var_list)
+    )
+    if not good:
+        raise ValueError(
+            "`var_list` must be a list of variables; names go into `var_names`. "
+            f"Received: var_list={var_list!r}"
+        )
+
+
 def check_patterns(var_names):
     """Raises `ValueError` unless `var_names` is None or regular expressions."""
     # A string is a sequence of strings too, whose letters would match nearly all.

@@ -25,8 +25,8 @@ _TORCH_BUDGET = 2**17
 def choose(shapes, kinds):
     """Which variables to update together: the smallest, as many as the budget takes.
 
-    On PyTorch there are several such groups, and only variables that are larger than
-    the budget are left over.
+    On PyTorch there are as many such groups as it takes, and what is left over is
+    larger than the budget or the only one of its kind.
 
     Args:
         shapes: The variables' shapes.
@@ -75,6 +75,11 @@ def pieces(variable):
         return []
     if not _TORCH_BUDGET < size <= 2**32:
         return []
+    import torch
+
+    # A program that PyTorch compiles may not write into a part of its argument.
+    if torch.compiler.is_compiling():
+        return []
     value = variable.value
     # A GPU has the bandwidth, and each operation costs it more to start.
     if value.device.type != "cpu" or not value.is_contiguous():
@@ -111,9 +116,10 @@ class Packed:
             parts.append(_reshaped(tensor, (math.prod(shape),)))
             if _padding(shape):
                 parts.append(ops.zeros((_padding(shape),), tensor.dtype))
-        # PyTorch would otherwise record what is done to its parameters.
         matrix = ops.reshape(ops.concatenate(parts), (len(self.rows), _WIDTH))
-        return ops.stop_gradient(matrix)
+        # PyTorch would otherwise record what is done to its parameters.
+        on_torch = keras.backend.backend() == "torch"
+        return matrix.detach() if on_torch else matrix
 
     def assign(self, targets, matrices, update, assign):
         """Gives the members and their slots their new values.
@@ -142,7 +148,7 @@ class Packed:
         vectors = [ops.reshape(matrix, (-1,)) for matrix in matrices]
         if keras.backend.backend() == "jax":
             begins = unknown_to_compiler(begins, update)
-            pieces = [
+            parts = [
                 [
                     ops.slice(vector, [begin], [size])
                     for begin, size in zip(begins, sizes, strict=True)
@@ -153,10 +159,10 @@ class Packed:
             # One operation, where those in a plain graph or eager step count.
             ends = [begin + size for begin, size in zip(begins, sizes, strict=True)]
             cuts = [cut for pair in zip(begins, ends, strict=True) for cut in pair]
-            pieces = [ops.split(vector, cuts)[1::2] for vector in vectors]
+            parts = [ops.split(vector, cuts)[1::2] for vector in vectors]
         return [
             [_reshaped(*each) for each in zip(tensors, self._shapes, strict=True)]
-            for tensors in pieces
+            for tensors in parts
         ]
 
 
@@ -181,7 +187,7 @@ class Piece:
         return tensor.detach().reshape(-1)[None, self._place]
 
     def assign(self, targets, matrices, update, assign):
-        """As `Packed.assign`, in place."""
+        """As `Packed.assign`, but in place, with no need of the last two."""
         [own] = targets
         for target, matrix in zip(own, matrices, strict=True):
             target.value.detach().view(-1)[self._place] = matrix[0]

@@ -133,6 +133,18 @@ def test_other_settings_are_refused_and_nothing_is_lost(train, make_settings, tm
     assert (tmp_path / "run" / "record.json").read_bytes() == before
 
 
+def test_figures_of_another_backend_are_refused(
+    train, make_settings, tmp_path, monkeypatch
+):
+    train(make_settings("sgd", epochs=1), "run")
+    before = (tmp_path / "run" / "record.json").read_bytes()
+    here = keras.backend.backend()
+    monkeypatch.setattr(keras.backend, "backend", lambda: "another")
+    with pytest.raises(files.ExperimentError, match=f"made on {here}, not another"):
+        train(make_settings("sgd", epochs=1), "run")
+    assert (tmp_path / "run" / "record.json").read_bytes() == before
+
+
 def test_a_run_that_diverges_is_recorded_as_failed(train, make_settings):
     settings = make_settings("sgd", overrides={"learning_rate": 1e30})
     record, _ = train(settings, "run")

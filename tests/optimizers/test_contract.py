@@ -9,7 +9,9 @@ import pytest
 import reference
 from conftest import as_numpy, regression_data, run, small_model
 
-from keras_asgld import ASGLD
+from keras_asgld import ASGLD, SGLD
+
+BACKEND = keras.backend.backend()
 
 
 def check(member, optimizer, start, values, gradients, **changed):
@@ -430,3 +432,49 @@ def test_numbers_that_callables_return_are_checked(member, start, value):
 def test_unknown_arguments_are_refused(member):
     with pytest.raises((ValueError, TypeError), match="temprature"):
         member(temprature=1.0)
+
+
+@pytest.mark.parametrize("variables", [["kernel"], "kernel", np.ones(3)])
+def test_what_is_no_list_of_variables_is_not_excluded(variables):
+    with pytest.raises(ValueError, match="`var_list` must be a list of variables"):
+        ASGLD().exclude_from_noise(variables)
+
+
+@pytest.mark.parametrize("shape", [(3,), (300, 300)])
+def test_update_step_alone_is_a_step(member, shape):
+    moved = []
+    for alone in (False, True):
+        variable = keras.Variable(np.ones(shape, "float32"))
+        optimizer = member()
+        optimizer.build([variable])
+        gradient = keras.ops.full(shape, 0.5)
+        if alone:
+            optimizer.update_step(gradient, variable, optimizer.learning_rate)
+        else:
+            optimizer.apply([gradient], [variable])
+        moved.append(as_numpy(variable))
+    np.testing.assert_allclose(*moved, rtol=1e-6)
+    assert np.any(moved[0] != 1)
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="asks JAX")
+def test_a_step_on_jax_has_gradients_and_needs_no_rank_promotion():
+    import jax
+
+    optimizer = SGLD(0.1, temperature=0.1, seed=0)
+    variables = [
+        keras.Variable(np.ones(s, "float32")) for s in [(3,), (5,), (300, 300)]
+    ]
+    optimizer.build(variables)
+    values = [v.value for v in variables]
+    state = [v.value for v in optimizer.variables]
+
+    def total(gradients):
+        new, _ = optimizer.stateless_apply(state, gradients, values)
+        return sum(jax.numpy.sum(value) for value in new)
+
+    with jax.numpy_rank_promotion("raise"):
+        slopes = jax.grad(total)([jax.numpy.ones(v.shape) for v in variables])
+    for slope in slopes:  # a whole step is by the rate, half a drift
+        np.testing.assert_allclose(slope, slopes[-1].ravel()[0], rtol=1e-5)
+    assert slopes[-1].ravel()[0] < -0.01

@@ -97,6 +97,23 @@ def test_a_piece_counts_its_elements_modulo_two_to_the_32():
         assert start == np.array(begin, "uint32").view("int32")
 
 
+@pytest.mark.skipif(BACKEND != "torch", reason="is about torch.compile")
+@pytest.mark.filterwarnings("ignore:Dynamo detected a call to")  # to a cached function
+def test_a_step_that_torch_compiles_takes_variables_whole():
+    import torch
+
+    moved = []
+    for compile in (lambda step: step, torch.compile(backend="aot_eager")):
+        variable = keras.Variable(np.ones((600, 300), "float32"))
+        optimizer = ASGLD(0.1, seed=3)
+        optimizer.build([variable])
+        gradient = ops.full((600, 300), 0.5)
+        compile(lambda: optimizer.apply([gradient], [variable]))()  # noqa: B023
+        moved.append(ops.convert_to_numpy(variable))
+    np.testing.assert_allclose(*moved, rtol=1e-6)
+    assert np.any(moved[0] != 1)
+
+
 def test_the_smallest_of_a_kind_are_chosen():
     shapes = [(2**18,), (300,), (7,), (5,), (9, 9)]
     assert packing.choose(shapes, "aaaab") == [[3, 2, 1]]
