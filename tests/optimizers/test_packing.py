@@ -128,6 +128,9 @@ def test_groups_keep_to_the_budget(monkeypatch):
     if BACKEND == "torch":  # where all are put together but what is larger
         expected = [[6, 1, 5], [2, 0]]
     assert packing.choose(shapes, "a" * 7) == expected
+    # Four rows of 128 are the budget.
+    expected = [[0, 1, 2, 3]] + [[4, 5]] * (BACKEND == "torch")
+    assert packing.choose([(100,)] * 6, "a" * 6) == expected
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch compiles nothing")
