@@ -154,7 +154,7 @@ def normals():
 
 
 def _normal(elements, words, update):
-    return noise.normal(words, update, (elements,))
+    return noise.normal(noise.noise_key(words, update), (elements,))
 
 
 def _normal_moment(k):

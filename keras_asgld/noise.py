@@ -65,7 +65,12 @@ def noise_words(seed, variables, stream=0):
 
 
 def noise_key(words, update):
-    """The two key words of one variable at one update, int32 scalars."""
+    """The two key words of a variable at one update, int32.
+
+    Args:
+        words: A row of `noise_words`, or two tensors with the words of many variables.
+        update: The update count, an int32 scalar.
+    """
     return _mix(words[0] ^ update), words[1] + update * 0x1E3779B9
 
 
@@ -77,18 +82,13 @@ def random_bits(key, shape):
     without that, no two elements of a variable would ever have equal bits, as chance
     wants it.
     """
-    # One index an axis instead of one long `arange`, so that a partitioner can
-    # split the noise along any axis.
-    index = [
-        ops.reshape(
-            ops.arange(size, dtype="int32"),
-            [size if other == axis else 1 for other in range(len(shape))],
-        )
-        for axis, size in enumerate(shape)
-    ]
-    if index:
-        index[0] = _not_folded(index[0], key)
-    return bits_at(key, shape, index)
+    if _may_be_partitioned() or math.prod(shape) > 2**31:
+        # One index an axis, so that a partitioner can split the noise along any.
+        return bits_at(key, shape, _index(shape, key))
+    # With fewer axes there are fewer operations, each of which takes time to compile.
+    folded = _folded(shape)
+    w = _flat_index(folded, _index(folded, key), _STEP)
+    return _element_bits(key, ops.reshape(w, shape))
 
 
 def bits_at(key, shape, index):
@@ -122,16 +122,6 @@ def _element_bits(key, w):
     return _xorshift(x, 15) ^ w
 
 
-def _not_folded(index, key):
-    """`index`, whose sum with others TensorFlow cannot compute once and keep.
-
-    That would be one more word a weight, and slower to read than to compute.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return index
-    return index + ops.cast((key[0] | 1) == 0, "int32")
-
-
 def normal_from_bits(bits):
     """Maps 32 random bits (int32) to a standard normal draw (float32).
 
@@ -151,33 +141,74 @@ def normal_from_bits(bits):
     return ops.view(z ^ (bits & -0x80000000), "float32")
 
 
-def normal(words, update, shape):
+def normal(key, shape):
     """Standard normal noise of `shape`, float32.
 
     Args:
-        words: One row of `noise_words`: two int32.
-        update: The update count, an int32 scalar.
+        key: Two int32 scalars, from `noise_key`.
         shape: The shape of the variable, a tuple of integers.
     """
-    return normal_from_bits(random_bits(noise_key(words, update), shape))
+    return normal_from_bits(random_bits(key, shape))
 
 
-def normal_rows(words, update, starts, width):
+def normal_rows(key, starts, width):
     """Pieces of the noise of several variables, float32 of (rows, width).
 
     Each row is a piece of what `normal` gives for its variable.
 
     Args:
-        words: Int32 of (rows, 2): for each row, its variable's row of `noise_words`.
-        update: The update count, an int32 scalar.
+        key: Two int32 of (rows,), from `noise_key`: each row's variable's.
         starts: Int32 of (rows,): the flat index of the element each row begins with.
             No variable may have more than 2**32 elements.
         width: The length of the rows.
     """
-    key = noise_key(ops.transpose(words)[:, :, None], update)
+    key = key[0][:, None], key[1][:, None]
     column = ops.arange(width, dtype="int32")[None]
     element = _not_folded(starts[:, None], key) + column
     return normal_from_bits(_element_bits(key, element * _wrapped(_STEP)))
+
+
+def _may_be_partitioned():
+    """Whether there are several devices, or it is not known what they gain by."""
+    if keras.backend.backend() != "jax":
+        return False
+    import jax
+
+    return jax.default_backend() != "cpu" or jax.device_count() > 1
+
+
+def _folded(shape):
+    """A shape of fewer axes with the elements of `shape` in the same order.
+
+    TensorFlow keeps the count along each axis in the program, so there are two.
+    """
+    if keras.backend.backend() == "jax" or len(shape) < 2:
+        return (math.prod(shape),)
+    return math.prod(shape[:-1]), shape[-1]
+
+
+def _index(shape, key):
+    """The positions along each axis, int32 tensors that broadcast to `shape`."""
+    index = [
+        ops.reshape(
+            ops.arange(size, dtype="int32"),
+            [size if other == axis else 1 for other in range(len(shape))],
+        )
+        for axis, size in enumerate(shape)
+    ]
+    if index:
+        index[0] = _not_folded(index[0], key)
+    return index
+
+
+def _not_folded(index, key):
+    """`index`, whose sum with others TensorFlow cannot compute once and keep.
+
+    That would be one more word a weight, and slower to read than to compute.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return index
+    return index + ops.cast((key[0] | 1) == 0, "int32")
 
 
 def _flat_index(shape, index, step=1):
@@ -205,7 +236,12 @@ def _mix(x):
 
 
 def _xorshift(x, distance):
-    # A logical shift: int32 is the one 32-bit type that all backends multiply.
+    # int32 is the one 32-bit type that all backends multiply, but its shift copies
+    # the sign; JAX has another.
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return x ^ jax.lax.shift_right_logical(x, np.int32(distance))
     shifted = ops.bitwise_right_shift(x, distance)
     return x ^ (shifted & ((1 << (32 - distance)) - 1))
 

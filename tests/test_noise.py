@@ -67,7 +67,7 @@ def draw(seed, variable, update, shape):
 
 
 def _normal(shape, words, update):
-    return noise.normal(words, update, shape)
+    return noise.normal(noise.noise_key(words, update), shape)
 
 
 def normal_of(bits):
@@ -119,8 +119,10 @@ def test_seeds_streams_variables_updates_and_elements_have_bits_of_their_own():
     assert abs(repeats - by_chance) < 5 * math.sqrt(by_chance) + 1
 
 
+@pytest.mark.parametrize("partitioned", [False, True])
 @pytest.mark.parametrize("shape", [(24,), (4, 6), (2, 3, 4), (1, 24, 1), (2, 1, 3, 4)])
-def test_bits_depend_on_the_row_major_position_alone(shape):
+def test_bits_depend_on_the_row_major_position_alone(shape, partitioned, monkeypatch):
+    monkeypatch.setattr(noise, "_may_be_partitioned", lambda: partitioned)
     flat = as_unsigned(noise.random_bits(key_of(), (24,)))
     got = as_unsigned(noise.random_bits(key_of(), shape))
     np.testing.assert_array_equal(got, flat.reshape(shape))

@@ -224,7 +224,8 @@ def _sums(terms, shape, noisy, before, after, words, update, numbers):
         *(keras.backend.standardize_dtype(x.dtype) for x in after), "float32"
     )
     before, after = ([ops.cast(x, dtype) for x in state] for state in (before, after))
-    z = noise.normal(words, update, shape) if noisy else ops.zeros(shape)
+    key = noise.noise_key(words, update)
+    z = noise.normal(key, shape) if noisy else ops.zeros(shape)
     numbers = [ops.cast(each, dtype) for each in numbers]
     gradient, push, mean, heat = terms(before, after, ops.cast(z, dtype), *numbers)
     sums = [

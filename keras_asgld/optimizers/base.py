@@ -12,12 +12,9 @@ from keras import ops
 
 from keras_asgld import noise
 from keras_asgld.optimizers import exclusion
-from keras_asgld.optimizers.compiled import (
-    compiled,
-    compiled_update,
-    unknown_to_compiler,
-)
+from keras_asgld.optimizers.compiled import compiled, compiled_update
 from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
+from keras_asgld.optimizers.keys import Keys
 from keras_asgld.optimizers.packing import Packed, Piece, choose, pieces
 
 KEYWORD_ARGS = """weight_decay: A float or `None`. Decoupled weight decay, done before
@@ -66,7 +63,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         self.seed = seed
         self._seed_in_force = random.getrandbits(63) if seed is None else int(seed)
         self._excluded_from_noise = (), ()
-        self._row_of = _itself
+        self._keys = None
 
     def build(self, variables):
         if self.built:
@@ -103,56 +100,53 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         targets = [[v, *self._slots[i]] for v, i in zip(members, indices, strict=True)]
         dtype = _slot_dtype(variable.dtype)
         noisy = self._is_noisy[indices[0]]
-        words = ops.convert_to_tensor(self._noise_words)
-        common = [
-            ops.cast(self.iterations, "int32"),
-            # Not `cast`, which would make a Python number float32 on its way.
-            [ops.convert_to_tensor(value, dtype) for value in hyperparameters],
-        ]
+        keys = self._keys or self._keys_of(indices)
+        # Not `cast`, which would make a Python number float32 on its way.
+        hyperparameters = [ops.convert_to_tensor(x, dtype) for x in hyperparameters]
         if packed:
             program = compiled(_update_packed, rule, dtype, noisy)
             state = [variable.pack(tensors) for tensors in zip(*targets, strict=True)]
-            words = ops.take(words, np.take(indices, variable.rows), axis=0)
+            key = keys.of_all(np.take(indices, variable.rows))
             starts = ops.convert_to_tensor(variable.starts)
-            new = program(state, gradient, words, starts, *common)
-            variable.assign(targets, new, common[0], self.assign)
+            update = ops.cast(self.iterations, "int32")
+            new = program(state, gradient, key, starts, update, hyperparameters)
+            variable.assign(targets, new, update, self.assign)
         else:
             shape = tuple(variable.shape)
             program = compiled_update(_update, rule, dtype, noisy, shape)
-            # A row, and not the table with an index: XLA would take the index for a
-            # constant and compile one program a variable instead of one a shape.
-            words = words[self._row_of(indices[0])]
             gradient = ops.convert_to_tensor(gradient, sparse=False)
-            program(targets[0], gradient, words, *common)
+            program(targets[0], gradient, keys.of(indices[0]), hyperparameters)
+
+    def _keys_of(self, alone):
+        words = ops.convert_to_tensor(self._noise_words)
+        return Keys(words, ops.cast(self.iterations, "int32"), alone)
 
     def _backend_update_step(self, gradients, variables, learning_rate):
-        kinds = [
-            (v.dtype, self._is_noisy[self._get_variable_index(v)]) for v in variables
-        ]
+        indices = [self._get_variable_index(variable) for variable in variables]
+        noisy = [self._is_noisy[index] for index in indices]
+        kinds = [(v.dtype, each) for v, each in zip(variables, noisy, strict=True)]
+        parts = []
         alone = set(range(len(variables)))
         for together in choose([v.shape for v in variables], kinds):
             packed = Packed([variables[i] for i in together])
-            gradient = packed.pack([gradients[i] for i in together])
-            self.update_step(gradient, packed, learning_rate)
+            parts.append((packed, [gradients[i] for i in together]))
             alone -= set(together)
         for position in list(alone):
             for piece in pieces(variables[position]):
-                gradient = piece.pack([gradients[position]])
-                self.update_step(gradient, piece, learning_rate)
+                parts.append((piece, [gradients[position]]))
                 alone.discard(position)
-        if alone:
-            gradients, variables = (
-                [each[i] for i in sorted(alone)] for each in (gradients, variables)
-            )
-            indices = [self._get_variable_index(variable) for variable in variables]
-            update = ops.cast(self.iterations, "int32")
-            rows = unknown_to_compiler(indices, update)
-            # A function: Keras and TensorFlow would take a collection for state.
-            self._row_of = dict(zip(indices, rows, strict=True)).__getitem__
-            try:
+        alone = sorted(alone)
+        self._keys = self._keys_of([indices[i] for i in alone])
+        try:
+            for part, tensors in parts:
+                self.update_step(part.pack(tensors), part, learning_rate)
+            if alone:
+                gradients, variables = (
+                    [each[i] for i in alone] for each in (gradients, variables)
+                )
                 super()._backend_update_step(gradients, variables, learning_rate)
-            finally:
-                self._row_of = _itself
+        finally:
+            self._keys = None
 
     def exclude_from_noise(self, var_list=None, var_names=None):
         """Excludes variables from the random part of the update.
@@ -238,21 +232,21 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             )
 
 
-def _update(rule, dtype, noisy, shape, state, gradient, words, update, hyperparameters):
+def _update(rule, dtype, noisy, shape, state, gradient, key, hyperparameters):
     """The pure function that is compiled: new values of the variable and slots."""
-    z = noise.normal(words, update, shape) if noisy else ops.zeros(shape)
+    z = noise.normal(ops.unstack(key), shape) if noisy else ops.zeros(shape)
     return _apply(rule, dtype, state, gradient, z, hyperparameters)
 
 
 def _update_packed(
-    rule, dtype, noisy, state, gradient, words, starts, update, hyperparameters
+    rule, dtype, noisy, state, gradient, key, starts, update, hyperparameters
 ):
     """The same for variables that are packed into one matrix."""
 
     def new_state():
         z = ops.zeros(gradient.shape)
         if noisy:
-            z = noise.normal_rows(words, update, starts, gradient.shape[1])
+            z = noise.normal_rows(key, starts, gradient.shape[1])
         return _apply(rule, dtype, state, gradient, z, hyperparameters)
 
     # XLA would compile noise and rule again for every variable that is unpacked from a
@@ -274,10 +268,6 @@ def _apply(rule, dtype, state, gradient, z, hyperparameters):
         *hyperparameters,
     )
     return [ops.cast(new_variable, variable.dtype), *new_slots]
-
-
-def _itself(index):
-    return index
 
 
 def check_seed(seed):

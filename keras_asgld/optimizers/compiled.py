@@ -3,7 +3,6 @@
 import functools
 
 import keras
-import numpy as np
 from keras import ops
 
 
@@ -99,25 +98,6 @@ def _in_place(function, static, specs):
             tf.raw_ops.AssignVariableOp(resource=handle, value=value)
 
     return tf.function(update, jit_compile=True, autograph=False)
-
-
-def unknown_to_compiler(numbers, update):
-    """Non-negative integers as scalars that are no constants of a compiled step.
-
-    JAX on a CPU compiles loops that are alike once, and loops which read a table at
-    places of their own are alike as long as these places are not constants. So the
-    numbers go through a condition on the int32 `update` that is always true. Elsewhere
-    nothing is gained, and they are returned as they are.
-    """
-    if keras.backend.backend() != "jax":
-        return numbers
-    import jax
-
-    if jax.default_backend() != "cpu":
-        return numbers
-    # Unsigned, or JAX would ask of each whether it counts from the end.
-    numbers = [np.uint32(number) for number in numbers]
-    return ops.cond((update | 1) != 0, lambda: numbers, lambda: numbers[::-1])
 
 
 def in_one_call(function):

@@ -7,13 +7,14 @@ it an update is eighty passes over memory, and a large variable is done in piece
 stay in the cache.
 """
 
+import functools
 import math
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_asgld.optimizers.compiled import unknown_to_compiler
+from keras_asgld.optimizers.slices import slices
 
 _WIDTH = 128
 # Elements of a matrix: with the gradient and two slots, one megabyte.
@@ -111,11 +112,12 @@ class Packed:
     def pack(self, tensors):
         """One matrix of the members' values, gradients or slots."""
         parts = []
+        zeros = functools.cache(lambda size, dtype: ops.zeros((size,), dtype))
         for tensor, shape in zip(tensors, self._shapes, strict=True):
             tensor = ops.convert_to_tensor(tensor, sparse=False)
             parts.append(_reshaped(tensor, (math.prod(shape),)))
             if _padding(shape):
-                parts.append(ops.zeros((_padding(shape),), tensor.dtype))
+                parts.append(zeros(_padding(shape), tensor.dtype))
         matrix = ops.reshape(ops.concatenate(parts), (len(self.rows), _WIDTH))
         # PyTorch would otherwise record what is done to its parameters.
         on_torch = keras.backend.backend() == "torch"
@@ -146,20 +148,7 @@ class Packed:
         rows = [_row_count(shape) for shape in self._shapes]
         begins = [_WIDTH * sum(rows[:i]) for i in range(len(rows))]
         vectors = [ops.reshape(matrix, (-1,)) for matrix in matrices]
-        if keras.backend.backend() == "jax":
-            begins = unknown_to_compiler(begins, update)
-            parts = [
-                [
-                    ops.slice(vector, [begin], [size])
-                    for begin, size in zip(begins, sizes, strict=True)
-                ]
-                for vector in vectors
-            ]
-        else:
-            # One operation, where those in a plain graph or eager step count.
-            ends = [begin + size for begin, size in zip(begins, sizes, strict=True)]
-            cuts = [cut for pair in zip(begins, ends, strict=True) for cut in pair]
-            parts = [ops.split(vector, cuts)[1::2] for vector in vectors]
+        parts = slices(vectors, begins, sizes, update)
         return [
             [_reshaped(*each) for each in zip(tensors, self._shapes, strict=True)]
             for tensors in parts

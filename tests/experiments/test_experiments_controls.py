@@ -47,7 +47,9 @@ def test_twelve_steps_are_the_equations(mean, kind):
         count = keras.ops.convert_to_tensor(update, "int32")
         draws.append(
             [
-                keras.ops.convert_to_numpy(noise.normal(words[i], count, shape))
+                keras.ops.convert_to_numpy(
+                    noise.normal(noise.noise_key(words[i], count), shape)
+                )
                 for i, shape in enumerate(SHAPES)
             ]
         )
