@@ -169,12 +169,10 @@ def normal_rows(key, starts, width):
 
 
 def _may_be_partitioned():
-    """Whether there are several devices, or it is not known what they gain by."""
+    """Whether JAX has more than one CPU, all else being split in ways of its own."""
     if keras.backend.backend() != "jax":
         return False
-    import jax
-
-    return jax.default_backend() != "cpu" or jax.device_count() > 1
+    return keras.distribution.list_devices() != ["cpu:0"]
 
 
 def _folded(shape):
@@ -236,12 +234,7 @@ def _mix(x):
 
 
 def _xorshift(x, distance):
-    # int32 is the one 32-bit type that all backends multiply, but its shift copies
-    # the sign; JAX has another.
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return x ^ jax.lax.shift_right_logical(x, np.int32(distance))
+    # A logical shift: int32 is the one 32-bit type that all backends multiply.
     shifted = ops.bitwise_right_shift(x, distance)
     return x ^ (shifted & ((1 << (32 - distance)) - 1))
 

@@ -5,6 +5,7 @@ import math
 
 from keras_asgld.experiments import fine_tuning_choice, recipes
 from keras_asgld.experiments.files import ExperimentError
+from keras_asgld.models import building
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,6 +146,10 @@ def make(
     _known("optimizer", optimizer, recipes.ALL)
     task = TASKS[dataset]
     model = model or task.model
+    try:
+        building.check_name("model", model)
+    except ValueError as error:
+        raise ExperimentError(error) from None
     epochs = task.epochs if epochs is None else epochs
     if weight_decay_mode == "auto":
         weight_decay_mode = recipes.ALL[optimizer].decay

@@ -62,22 +62,14 @@ def build(
         ValueError: On an unknown name, a seed that is no non-negative integer, or
             `weights` for a network that takes none.
     """
-    known = (*MODELS, *(PREFIX + each for each in application_names()))
-    is_hub = isinstance(name, str) and name.startswith(pretrained.PREFIX)
-    if not is_hub and _plain(name) not in known:
-        close = difflib.get_close_matches(str(name), known, n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
-        raise ValueError(
-            f"`name` must be one of {', '.join(MODELS)}, {PREFIX}NAME, a "
-            f"network of keras.applications, or {pretrained.PREFIX}HANDLE.{hint} "
-            f"Received: name={name!r}"
-        )
+    check_name("name", name)
     if seed is not None and (
         not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0
     ):
         raise ValueError(
             f"`seed` must be None or a non-negative integer. Received: seed={seed!r}"
         )
+    is_hub = name.startswith(pretrained.PREFIX)
     if (is_hub or name in MODELS) and weights is not None:
         raise ValueError(
             f"`weights` must be None for {name}, which takes no file of "
@@ -101,6 +93,20 @@ def build(
             weights=weights,
             mean=mean,
             std=std,
+        )
+
+
+def check_name(argument, name):
+    """Raises a ValueError that names the argument where no network has this name."""
+    known = (*MODELS, *(PREFIX + each for each in application_names()))
+    is_hub = isinstance(name, str) and name.startswith(pretrained.PREFIX)
+    if not is_hub and _plain(name) not in known:
+        close = difflib.get_close_matches(str(name), known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        raise ValueError(
+            f"`{argument}` must be one of {', '.join(MODELS)}, {PREFIX}NAME, a "
+            f"network of keras.applications, or {pretrained.PREFIX}HANDLE.{hint} "
+            f"Received: {argument}={name!r}"
         )
 
 

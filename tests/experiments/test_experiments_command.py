@@ -202,10 +202,12 @@ def test_a_choice_that_does_not_fit_the_data_is_one_line(refused):
     assert "train_size=99999" in refused("train", "--train_size=99999")
 
 
-def test_an_unknown_model_is_one_line(capsys):
-    assert main(["train", "--model=resnet33"]) == 2
-    errors = capsys.readouterr().err
-    assert errors.count("\n") == 1 and "resnet33" in errors
+@pytest.mark.parametrize("command", ["train", "compare", "tune"])
+def test_an_unknown_model_is_one_line_and_leaves_no_folder(refused, tmp_path, command):
+    folder = tmp_path / "results"
+    line = refused(command, "--model=resnet33", f"--out_dir={folder}")
+    assert "`model` must be one of" in line and "model='resnet33'" in line
+    assert not folder.exists()
 
 
 def test_ctrl_c_is_one_line_and_status_130(refused, monkeypatch):
