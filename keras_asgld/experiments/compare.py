@@ -85,4 +85,6 @@ def describe(settings, results):
     task = figures.describe(results)
     last = min(summary.LAST_EPOCHS, settings.epochs)
     epochs = f"the last {last} epochs" if last > 1 else "the last epoch"
-    return f"{task}, {settings.epochs} epochs: mean ± std of {epochs}"
+    mean = "mean ± std" if summary.seeds(results) > 1 else "mean"
+    trained = f"{settings.epochs} epoch{'s' if settings.epochs > 1 else ''}"
+    return f"{task}, {trained}: {mean} of {epochs}"

@@ -2,7 +2,7 @@
 
 import statistics
 
-from keras_asgld.experiments import drawing
+from keras_asgld.experiments import drawing, summary
 from keras_asgld.experiments.calibrating import KINDS, NAMES
 
 FIGURE = "reliability.png"
@@ -33,7 +33,8 @@ def title(records):
         if "calibration" in record
     }
     text = "/".join(map(str, sorted(members)))
-    return f"last weights, and ensembles of the last {text} epochs: mean ± std of seeds"
+    spread = ": mean ± std of seeds" if summary.seeds(records) > 1 else ""
+    return f"last weights, and ensembles of the last {text} epochs{spread}"
 
 
 def cells(rows):

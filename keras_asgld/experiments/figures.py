@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from keras_asgld.experiments import drawing, noise_panel, recipes
+from keras_asgld.experiments import drawing, noise_panel, recipes, summary
 from keras_asgld.experiments.drawing import GREY, TITLE
 
 PANELS = {"train_accuracy": "training accuracy", "test_accuracy": "test accuracy"}
@@ -54,7 +54,7 @@ def draw(path, columns, reference=None):
 def describe(records):
     """A column's title: what was trained, on what, over how many seeds."""
     settings = records[0]["settings"]
-    seeds = len({record["settings"].get("seed") for record in records})
+    seeds = summary.seeds(records)
     names = dict.fromkeys([settings["dataset"], settings["model"]])
     text = ", ".join(names)  # the digits network is called as the data set is
     if settings.get("mixed_precision"):

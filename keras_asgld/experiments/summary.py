@@ -53,6 +53,11 @@ def _row(optimizer, records):
     return row
 
 
+def seeds(records):
+    """How many different seeds the runs have."""
+    return len({record["settings"].get("seed") for record in records})
+
+
 def last(record, name):
     """The mean of figure `name` over the record's last epochs."""
     return statistics.fmean(e[name] for e in record["epochs"][-LAST_EPOCHS:])
