@@ -5,7 +5,6 @@ import math
 
 from keras_asgld.experiments import fine_tuning_choice, recipes
 from keras_asgld.experiments.files import ExperimentError
-from keras_asgld.models import building
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,10 +145,6 @@ def make(
     _known("optimizer", optimizer, recipes.ALL)
     task = TASKS[dataset]
     model = model or task.model
-    try:
-        building.check_name("model", model)
-    except ValueError as error:
-        raise ExperimentError(error) from None
     epochs = task.epochs if epochs is None else epochs
     if weight_decay_mode == "auto":
         weight_decay_mode = recipes.ALL[optimizer].decay
@@ -158,6 +153,7 @@ def make(
     examples = others.get("train_size") or (
         task.examples - others.get("validation_size", 0)
     )
+    _known_model(model)
     return Settings(
         dataset=dataset,
         model=model,
@@ -177,6 +173,16 @@ def make(
 def known_optimizer(name):
     """Raise where the list of optimizers holds a name that none has."""
     _known("optimizers", name, recipes.OPTIMIZERS)
+
+
+def _known_model(name):
+    # Here, since it loads Keras, and the command's help is to come at once.
+    from keras_asgld.models import building
+
+    try:
+        building.check_name("model", name)
+    except ValueError as error:
+        raise ExperimentError(error) from None
 
 
 def _known(name, value, choices):
