@@ -87,17 +87,23 @@ def _in_place(function, static, specs):
     """
     import tensorflow as tf
 
-    def update(handles, *tensors):
-        values = []
-        for handle, (dtype, shape) in zip(handles, specs, strict=True):
-            value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
-            value.set_shape(shape)
-            values.append(value)
-        new = function(*static, values, *tensors)
-        for handle, value in zip(handles, new, strict=True):
-            tf.raw_ops.AssignVariableOp(resource=handle, value=value)
-
+    # A partial, since to TensorFlow all that come from one piece of code are one
+    # function, and it would warn that this is traced again and again.
+    update = functools.partial(_update_in_place, function, static, specs)
     return tf.function(update, jit_compile=True, autograph=False)
+
+
+def _update_in_place(function, static, specs, handles, *tensors):
+    import tensorflow as tf
+
+    values = []
+    for handle, (dtype, shape) in zip(handles, specs, strict=True):
+        value = tf.raw_ops.ReadVariableOp(resource=handle, dtype=dtype)
+        value.set_shape(shape)
+        values.append(value)
+    new = function(*static, values, *tensors)
+    for handle, value in zip(handles, new, strict=True):
+        tf.raw_ops.AssignVariableOp(resource=handle, value=value)
 
 
 def in_one_call(function):

@@ -175,6 +175,18 @@ def test_a_plain_graph_calls_one_compiled_program_a_shape(member):
 
 
 @tensorflow_only
+def test_an_eager_step_over_many_shapes_warns_of_no_retracing(member, caplog):
+    import tensorflow as tf
+
+    optimizer = member()
+    variables = [keras.Variable(np.ones((300, 300 + i), "float32")) for i in range(9)]
+    optimizer.build(variables)
+    with caplog.at_level("WARNING", logger="tensorflow"):
+        optimizer.apply([tf.ones(v.shape) for v in variables], variables)
+    assert not caplog.records
+
+
+@tensorflow_only
 def test_a_program_keeps_no_variable_alive(member):
     import gc
     import weakref
