@@ -87,6 +87,25 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             for variable in variables
         ]
 
+    def apply(self, grads, trainable_variables=None):
+        """Updates variables by their gradients, as in every Keras optimizer.
+
+        Args:
+            grads: A list of gradients, or `None` for a variable to be left alone.
+            trainable_variables: A list of as many variables; by default those that
+                the optimizer was built with.
+
+        Raises:
+            ValueError: If a gradient has not its variable's shape.
+        """
+        grads = list(grads)
+        if trainable_variables is not None:
+            trainable_variables = list(trainable_variables)
+        elif self.built:
+            trainable_variables = self._trainable_variables
+        check_shapes(grads, trainable_variables or ())
+        return super().apply(grads, trainable_variables)
+
     def noisy_update(self, rule, gradient, variable, *hyperparameters):
         """Moves `variable` and its slots by one step of `rule`.
 
@@ -268,6 +287,30 @@ def _apply(rule, dtype, state, gradient, z, hyperparameters):
         *hyperparameters,
     )
     return [ops.cast(new_variable, variable.dtype), *new_slots]
+
+
+def check_shapes(grads, variables):
+    # Small variables are packed and, on PyTorch, large ones cut up, for which their
+    # gradients are reshaped: a wrong one with the right size would go unnoticed.
+    for gradient, variable in zip(grads, variables, strict=False):
+        shape, expected = _known_shape(gradient), tuple(variable.shape)
+        if shape is None:
+            continue
+        fits = len(shape) == len(expected) and all(
+            size in (None, own) for size, own in zip(shape, expected, strict=True)
+        )
+        if not fits:
+            raise ValueError(
+                "`grads` must have the shapes of their variables, here that of "
+                f"{exclusion.path(variable)!r}, {expected}. Received: shape={shape}"
+            )
+
+
+def _known_shape(gradient):
+    try:
+        return tuple(gradient.shape)
+    except (AttributeError, ValueError):  # `None`, or TensorFlow's of unknown rank
+        return None
 
 
 def check_seed(seed):

@@ -293,6 +293,31 @@ def test_unusual_shapes(member, shape):
     check(member, optimizer, start, values, gradients)
 
 
+@pytest.mark.parametrize(
+    ("shapes", "wrong"),
+    [
+        ([(2, 3), (1,)], (6,)),  # packed together
+        ([(3, 1), (1,)], (1, 3)),
+        ([(3,)], ()),  # alone
+        ([(400, 500)], (500, 400)),  # in pieces on PyTorch
+        ([(400, 500)], (1, 500)),
+    ],
+)
+def test_a_gradient_of_another_shape_is_refused_and_changes_nothing(
+    member, shapes, wrong
+):
+    optimizer = member(weight_decay=0.1)
+    variables = [keras.Variable(np.ones(shape, "float32")) for shape in shapes]
+    optimizer.build(variables)
+    gradients = [keras.ops.ones(shape) for shape in [wrong, *shapes[1:]]]
+    with pytest.raises(ValueError, match=r"`grads` must have.*Received: shape=\("):
+        optimizer.apply(gradients, variables)
+    with pytest.raises(ValueError, match="`grads` must have"):
+        optimizer.apply(gradients)
+    assert all(np.all(as_numpy(variable) == 1) for variable in variables)
+    assert int(optimizer.iterations) == 0
+
+
 def test_variables_without_a_gradient_stay(member, start):
     variables = [keras.Variable(start, name=n) for n in ("a", "b")]
     optimizer = member()
