@@ -81,13 +81,21 @@ def random_bits(key, shape):
     those of Wellons' hash lowbias32), then the sequence once more (Davies-Meyer):
     without that, no two elements of a variable would ever have equal bits, as chance
     wants it.
+
+    Args:
+        key: Two int32 scalars, from `noise_key`.
+        shape: A tuple of integers. Or an int32 tensor of them, of one axis or more and
+            at most 2**31 elements, where TensorFlow knows it only when it compiles.
     """
-    if _may_be_partitioned() or math.prod(shape) > 2**31:
+    if not isinstance(shape, tuple):
+        w = _weyl_index(shape, key)
+    elif _may_be_partitioned() or math.prod(shape) > 2**31:
         # One index an axis, so that a partitioner can split the noise along any.
         return bits_at(key, shape, _index(shape, key))
-    # With fewer axes there are fewer operations, each of which takes time to compile.
-    folded = _folded(shape)
-    w = _flat_index(folded, _index(folded, key), _STEP)
+    else:
+        # Fewer axes are fewer operations, each of which takes time to compile.
+        folded = _folded(shape)
+        w = _flat_index(folded, _index(folded, key), _STEP)
     return _element_bits(key, ops.reshape(w, shape))
 
 
@@ -132,13 +140,13 @@ def normal_from_bits(bits):
     """
     magnitude = ops.cast(bits & 0x7FFFFFFF, "float32") + 0.5
     # A float's own bits hold its logarithm: exponent and mantissa 1 <= 2 - t < 2.
-    float_bits = ops.view(magnitude, "int32")
+    float_bits = _view(magnitude, "int32")
     mantissa = (float_bits & 0x007FFFFF) | 0x3F800000
-    t = 2.0 - ops.view(mantissa, "float32")
+    t = 2.0 - _view(mantissa, "float32")
     exponent = ops.cast(ops.bitwise_right_shift(float_bits, 23), "float32")
     s = ops.sqrt((157.0 + _OFFSET - exponent) + t * _polynomial(t, _LOG2))
-    z = ops.view(s + _polynomial(s - 2.0, _NORMAL), "int32")
-    return ops.view(z ^ (bits & -0x80000000), "float32")
+    z = _view(s + _polynomial(s - 2.0, _NORMAL), "int32")
+    return _view(z ^ (bits & -0x80000000), "float32")
 
 
 def normal(key, shape):
@@ -146,7 +154,7 @@ def normal(key, shape):
 
     Args:
         key: Two int32 scalars, from `noise_key`.
-        shape: The shape of the variable, a tuple of integers.
+        shape: The shape of the variable, as for `random_bits`.
     """
     return normal_from_bits(random_bits(key, shape))
 
@@ -221,6 +229,14 @@ def _flat_index(shape, index, step=1):
     return sum(terms[1:], terms[0])
 
 
+def _weyl_index(shape, key):
+    """What `_flat_index` counts in steps, for a shape that is a tensor: of two axes."""
+    width, step = shape[-1], _wrapped(_STEP)
+    row = _not_folded(ops.arange(ops.prod(shape[:-1]), dtype="int32"), key)
+    column = ops.arange(width, dtype="int32")
+    return (row * (width * step))[:, None] + column * step
+
+
 def _wrapped(number):
     # By hand: no backend takes a Python integer that int32 cannot hold.
     return (number + 2**31) % 2**32 - 2**31
@@ -237,6 +253,16 @@ def _xorshift(x, distance):
     # A logical shift: int32 is the one 32-bit type that all backends multiply.
     shifted = ops.bitwise_right_shift(x, distance)
     return x ^ (shifted & ((1 << (32 - distance)) - 1))
+
+
+def _view(x, dtype):
+    """The same 32 bits as numbers of another dtype."""
+    if keras.backend.backend() != "tensorflow":
+        return ops.view(x, dtype)
+    import tensorflow as tf
+
+    # Keras would ask for the shape.
+    return tf.bitcast(x, dtype)
 
 
 def _polynomial(x, coefficients):

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 
+import keras
 import numpy as np
 import pytest
 from keras import ops
@@ -126,6 +127,18 @@ def test_bits_depend_on_the_row_major_position_alone(shape, partitioned, monkeyp
     flat = as_unsigned(noise.random_bits(key_of(), (24,)))
     got = as_unsigned(noise.random_bits(key_of(), shape))
     np.testing.assert_array_equal(got, flat.reshape(shape))
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="the others know every shape"
+)
+@pytest.mark.parametrize("shape", [(24,), (0, 5), (40_000, 3), (2, 5, 3, 4)])
+def test_a_shape_that_is_a_tensor_has_the_same_bits(shape):
+    bits, same = (
+        as_unsigned(noise.random_bits(key_of(3, 1, 7), each))
+        for each in (shape, tensor(shape))
+    )
+    np.testing.assert_array_equal(same, bits)
 
 
 def test_compiled_and_eager_noise_is_the_same():

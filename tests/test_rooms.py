@@ -21,7 +21,7 @@ ROOMS = [
     ["__main__"],
 ]
 FIELD = {
-    "noise": {"keras", "numpy"},
+    "noise": {"keras", "numpy", "tensorflow"},
     "rules": {"keras"},
     "atomic": set(),
     "calibration": {"numpy", "sklearn"},

@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_asgld import noise
 from keras_asgld.optimizers import exclusion
-from keras_asgld.optimizers.compiled import compiled, compiled_update
+from keras_asgld.optimizers.compiled import compiled, compiled_update, shape_of
 from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
 from keras_asgld.optimizers.keys import Keys
 from keras_asgld.optimizers.packing import Packed, Piece, choose, pieces
@@ -121,7 +121,9 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         noisy = self._is_noisy[indices[0]]
         keys = self._keys or self._keys_of(indices)
         # Not `cast`, which would make a Python number float32 on its way.
-        hyperparameters = [ops.convert_to_tensor(x, dtype) for x in hyperparameters]
+        hyperparameters = tuple(
+            ops.convert_to_tensor(x, dtype) for x in hyperparameters
+        )
         if packed:
             program = compiled(_update_packed, rule, dtype, noisy)
             state = [variable.pack(tensors) for tensors in zip(*targets, strict=True)]
@@ -131,8 +133,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             new = program(state, gradient, key, starts, update, hyperparameters)
             variable.assign(targets, new, update, self.assign)
         else:
-            shape = tuple(variable.shape)
-            program = compiled_update(_update, rule, dtype, noisy, shape)
+            program = compiled_update(_update, rule, dtype, noisy)
             gradient = ops.convert_to_tensor(gradient, sparse=False)
             program(targets[0], gradient, keys.of(indices[0]), hyperparameters)
 
@@ -251,8 +252,9 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             )
 
 
-def _update(rule, dtype, noisy, shape, state, gradient, key, hyperparameters):
+def _update(rule, dtype, noisy, state, gradient, key, hyperparameters):
     """The pure function that is compiled: new values of the variable and slots."""
+    shape = shape_of(state[0])
     z = noise.normal(ops.unstack(key), shape) if noisy else ops.zeros(shape)
     return _apply(rule, dtype, state, gradient, z, hyperparameters)
 

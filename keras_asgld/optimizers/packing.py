@@ -21,6 +21,9 @@ _WIDTH = 128
 _BUDGET = 2**16
 # PyTorch starts eighty operations for each matrix.
 _TORCH_BUDGET = 2**17
+# The copies may take a twentieth of the memory that a step takes anyway, or 64 kB.
+_SHARE = 20
+_ALWAYS = 2**12
 
 
 def choose(shapes, kinds):
@@ -41,12 +44,15 @@ def choose(shapes, kinds):
     if not _may_pack():
         return []
     on_torch = keras.backend.backend() == "torch"
-    budget = _TORCH_BUDGET if on_torch else _BUDGET
     kindred = {}
     for position, kind in enumerate(kinds):
         kindred.setdefault(kind, []).append(position)
     chosen = []
     for positions in kindred.values():
+        budget = _TORCH_BUDGET
+        if not on_torch:
+            size = sum(math.prod(shapes[i]) for i in positions)
+            budget = min(_BUDGET, max(size // _SHARE, _ALWAYS))
         group, size = [], 0
         groups = [group]
         for position in sorted(positions, key=lambda i: math.prod(shapes[i])):

@@ -133,6 +133,17 @@ def test_groups_keep_to_the_budget(monkeypatch):
     assert packing.choose([(100,)] * 6, "a" * 6) == expected
 
 
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch has a budget of its own")
+def test_no_more_than_a_twentieth_of_the_weights_is_copied():
+    shapes = [(1000, 100)] + [(128,)] * 100
+    [together] = packing.choose(shapes, "a" * 101)
+    # 112,800 weights.
+    assert together == list(range(1, 45))
+    # Of a tiny network all that fits into 2**12 elements.
+    shapes = [(50, 60), (60,), (60, 10), (10,)]
+    assert packing.choose(shapes, "aaaa") == [[3, 1, 2, 0]]
+
+
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch compiles nothing")
 def test_a_compiled_step_compiles_the_noise_of_small_variables_once():
     variables = [keras.Variable(np.ones(100 + i, "float32")) for i in range(20)]

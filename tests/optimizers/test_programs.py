@@ -1,5 +1,6 @@
 """What the compiled step does to memory: it works in place and stores no noise."""
 
+import contextlib
 import re
 
 import keras
@@ -39,6 +40,25 @@ def test_a_jitted_step_works_in_place_and_stores_no_noise(member):
     tensors = 1 + len(optimizer.slot_names)
     assert memory.alias_size_in_bytes >= tensors * BYTES
     assert memory.temp_size_in_bytes < BYTES / 100
+
+
+@pytest.mark.skipif(BACKEND != "jax", reason="asks JAX's compiler")
+def test_a_small_networks_jitted_step_copies_a_twentieth_of_it(member):
+    import jax
+
+    shapes = [(300, 300)] + [(128,)] * 60
+    variables = [keras.Variable(np.ones(shape, "float32")) for shape in shapes]
+    optimizer = member()
+    optimizer.build(variables)
+    state = [v.value for v in variables], [v.value for v in optimizer.variables]
+    step = jax.jit(
+        lambda values, s, g: optimizer.stateless_apply(s, g, values),
+        donate_argnums=(0, 1),
+    )
+    gradients = [np.ones(shape, "float32") for shape in shapes]
+    memory = step.lower(*state, gradients).compile().memory_analysis()
+    # The rest is the keys.
+    assert memory.temp_size_in_bytes < 0.055 * memory.argument_size_in_bytes
 
 
 @pytest.mark.skipif(BACKEND != "jax", reason="reads JAX's programs")
@@ -157,11 +177,19 @@ def test_a_value_read_before_a_step_stays(member):
 
 
 @tensorflow_only
-def test_a_plain_graph_calls_one_compiled_program_a_shape(member):
+@pytest.mark.parametrize("strategy", [False, True])
+def test_a_plain_graph_traces_one_compiled_program_a_rank(member, strategy):
     import tensorflow as tf
 
-    optimizer, variables = built(member, count=3)
-    gradients = [tf.ones(SHAPE)] * 3
+    shapes = [SHAPE, (500, 600), SHAPE, (300, 1000)]
+    scope = contextlib.nullcontext()
+    if strategy:
+        scope = tf.distribute.MirroredStrategy(["/cpu:0"]).scope()
+    with scope:
+        variables = [keras.Variable(np.ones(shape, "float32")) for shape in shapes]
+        optimizer = member()
+        optimizer.build(variables)
+    gradients = [tf.ones(shape) for shape in shapes]
     step = tf.function(lambda: optimizer.apply(gradients, variables), autograph=False)
     graph = step.get_concrete_function().graph.as_graph_def()
     compiled = [
