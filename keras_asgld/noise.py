@@ -87,15 +87,11 @@ def random_bits(key, shape):
         shape: A tuple of integers. Or an int32 tensor of them, of one axis or more and
             at most 2**31 elements, where TensorFlow knows it only when it compiles.
     """
-    if not isinstance(shape, tuple):
-        w = _weyl_index(shape, key)
-    elif _may_be_partitioned() or math.prod(shape) > 2**31:
+    known = isinstance(shape, tuple)
+    if known and (_may_be_partitioned() or math.prod(shape) > 2**31):
         # One index an axis, so that a partitioner can split the noise along any.
         return bits_at(key, shape, _index(shape, key))
-    else:
-        # Fewer axes are fewer operations, each of which takes time to compile.
-        folded = _folded(shape)
-        w = _flat_index(folded, _index(folded, key), _STEP)
+    w = _elements(shape, key) * _wrapped(_STEP)
     return _element_bits(key, ops.reshape(w, shape))
 
 
@@ -183,14 +179,18 @@ def _may_be_partitioned():
     return keras.distribution.list_devices() != ["cpu:0"]
 
 
-def _folded(shape):
-    """A shape of fewer axes with the elements of `shape` in the same order.
+def _elements(shape, key):
+    """The flat indices of the elements of `shape`, int32 of (rows, elements of a row).
 
-    TensorFlow keeps the count along each axis in the program, so there are two.
+    Fewer axes are fewer operations, each of which takes time to compile; along one
+    alone XLA would count in 64 bits, in vectors twice as wide as all others.
     """
-    if keras.backend.backend() == "jax" or len(shape) < 2:
-        return (math.prod(shape),)
-    return math.prod(shape[:-1]), shape[-1]
+    if isinstance(shape, tuple):
+        rows, width = math.prod(shape[:-1]), (1, *shape)[-1]
+    else:
+        rows, width = ops.prod(shape[:-1]), shape[-1]
+    row = _not_folded(ops.arange(rows, dtype="int32"), key)
+    return (row * width)[:, None] + ops.arange(width, dtype="int32")
 
 
 def _index(shape, key):
@@ -227,14 +227,6 @@ def _flat_index(shape, index, step=1):
         for position, stride in zip(index, strides, strict=True)
     ]
     return sum(terms[1:], terms[0])
-
-
-def _weyl_index(shape, key):
-    """What `_flat_index` counts in steps, for a shape that is a tensor: of two axes."""
-    width, step = shape[-1], _wrapped(_STEP)
-    row = _not_folded(ops.arange(ops.prod(shape[:-1]), dtype="int32"), key)
-    column = ops.arange(width, dtype="int32")
-    return (row * (width * step))[:, None] + column * step
 
 
 def _wrapped(number):

@@ -17,10 +17,8 @@ from keras import ops
 from keras_asgld.optimizers.slices import slices
 
 _WIDTH = 128
-# Elements of a matrix: with the gradient and two slots, one megabyte.
-_BUDGET = 2**16
-# PyTorch starts eighty operations for each matrix.
-_TORCH_BUDGET = 2**17
+# Elements of a matrix: with the gradient and two slots, two megabytes.
+_BUDGET = 2**17
 # The copies may take a twentieth of the memory that a step takes anyway, or 64 kB.
 _SHARE = 20
 _ALWAYS = 2**12
@@ -49,7 +47,7 @@ def choose(shapes, kinds):
         kindred.setdefault(kind, []).append(position)
     chosen = []
     for positions in kindred.values():
-        budget = _TORCH_BUDGET
+        budget = _BUDGET
         if not on_torch:
             size = sum(math.prod(shapes[i]) for i in positions)
             budget = min(_BUDGET, max(size // _SHARE, _ALWAYS))
@@ -80,7 +78,7 @@ def pieces(variable):
     size = math.prod(variable.shape)
     if keras.backend.backend() != "torch" or not _may_pack():
         return []
-    if not _TORCH_BUDGET < size <= 2**32:
+    if not _BUDGET < size <= 2**32:
         return []
     import torch
 
@@ -91,8 +89,8 @@ def pieces(variable):
     # A GPU has the bandwidth, and each operation costs it more to start.
     if value.device.type != "cpu" or not value.is_contiguous():
         return []
-    begins = range(0, size, _TORCH_BUDGET)
-    return [Piece(variable, n, min(n + _TORCH_BUDGET, size)) for n in begins]
+    begins = range(0, size, _BUDGET)
+    return [Piece(variable, n, min(n + _BUDGET, size)) for n in begins]
 
 
 class Packed:

@@ -82,7 +82,7 @@ def test_pieces_of_a_variable_are_the_variable(monkeypatch):
     monkeypatch.setattr(packing, "_may_pack", lambda: False)
     whole = train()
     monkeypatch.undo()
-    monkeypatch.setattr(packing, "_TORCH_BUDGET", 256)
+    monkeypatch.setattr(packing, "_BUDGET", 256)
     counts = [len(packing.pieces(variable)) for variable in members()]
     assert counts == [0, 6, 0, 0, 0, 2, 3]
     for a, b in zip(whole, train(), strict=True):
@@ -122,7 +122,6 @@ def test_the_smallest_of_a_kind_are_chosen():
 
 def test_groups_keep_to_the_budget(monkeypatch):
     monkeypatch.setattr(packing, "_BUDGET", 512)
-    monkeypatch.setattr(packing, "_TORCH_BUDGET", 512)
     shapes = [(256,), (128,), (200,), (513,), (384,), (130,), (9,)]
     expected = [[6, 1, 5]]
     if BACKEND == "torch":  # where all are put together but what is larger
@@ -133,7 +132,7 @@ def test_groups_keep_to_the_budget(monkeypatch):
     assert packing.choose([(100,)] * 6, "a" * 6) == expected
 
 
-@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch has a budget of its own")
+@pytest.mark.skipif(BACKEND == "torch", reason="PyTorch packs all that it can")
 def test_no_more_than_a_twentieth_of_the_weights_is_copied():
     shapes = [(1000, 100)] + [(128,)] * 100
     [together] = packing.choose(shapes, "a" * 101)
