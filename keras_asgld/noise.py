@@ -86,10 +86,14 @@ def random_bits(key, shape):
         key: Two int32 scalars, from `noise_key`.
         shape: A tuple of integers. Or an int32 tensor of them, of one axis or more and
             at most 2**31 elements, where TensorFlow knows it only when it compiles.
+
+    Raises:
+        ValueError: If an axis is too long for 32-bit indices.
     """
     known = isinstance(shape, tuple)
-    if known and (_may_be_partitioned() or math.prod(shape) > 2**31):
+    if known and (_may_be_partitioned() or math.prod(shape) >= 2**31):
         # One index an axis, so that a partitioner can split the noise along any.
+        _check_axes(shape)
         return bits_at(key, shape, _index(shape, key))
     w = _elements(shape, key) * _wrapped(_STEP)
     return _element_bits(key, ops.reshape(w, shape))
@@ -106,10 +110,7 @@ def bits_at(key, shape, index):
     Raises:
         ValueError: If an axis is too long for 32-bit indices.
     """
-    if max(shape, default=0) >= 2**31:
-        raise ValueError(
-            f"The axes of `shape` must be shorter than 2**31. Received: shape={shape}"
-        )
+    _check_axes(shape)
     # 32 bits count the elements of the trailing axes. What is left of a larger
     # tensor are rows, each with a key of its own.
     rows = len(shape)
@@ -118,6 +119,13 @@ def bits_at(key, shape, index):
     if rows:
         key = noise_key(key, _flat_index(shape[:rows], index[:rows]))
     return _element_bits(key, _flat_index(shape[rows:], index[rows:], _STEP))
+
+
+def _check_axes(shape):
+    if max(shape, default=0) >= 2**31:
+        raise ValueError(
+            f"The axes of `shape` must be shorter than 2**31. Received: shape={shape}"
+        )
 
 
 def _element_bits(key, w):
@@ -183,7 +191,7 @@ def _elements(shape, key):
     """The flat indices of the elements of `shape`, int32 of (rows, elements of a row).
 
     Fewer axes are fewer operations, each of which takes time to compile; along one
-    alone XLA would count in 64 bits, in vectors twice as wide as all others.
+    alone XLA counts in 64 bits, in vectors twice as wide as all others.
     """
     if isinstance(shape, tuple):
         rows, width = math.prod(shape[:-1]), (1, *shape)[-1]

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import math
 import os
+import re
 import subprocess
 import sys
 
@@ -248,9 +249,13 @@ def test_scalars_and_empty_tensors_have_noise_of_their_shape(shape):
         np.testing.assert_allclose(z.ravel(), expected, rtol=1e-6, atol=1e-6)
 
 
-def test_an_axis_too_long_for_its_indices_is_refused():
-    with pytest.raises(ValueError, match=r"axes of `shape`.*Received: shape=\(3, 2147"):
-        noise.bits_at(key_of(), (3, 2**31), [tensor(0), tensor(0)])
+@pytest.mark.parametrize("shape", [(2**31,), (1, 2**31), (3, 2**31 + 1)])
+def test_an_axis_too_long_for_its_indices_is_refused(shape):
+    received = re.escape(f"Received: shape={shape}")
+    with pytest.raises(ValueError, match=rf"axes of `shape`.*{received}"):
+        noise.bits_at(key_of(), shape, [tensor(0)] * len(shape))
+    with pytest.raises(ValueError, match=rf"axes of `shape`.*{received}"):
+        noise.random_bits(key_of(), shape)
 
 
 # Transform
