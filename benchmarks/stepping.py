@@ -5,8 +5,6 @@ import gc
 import json
 import os
 import pathlib
-import platform
-import re
 import statistics
 import time
 
@@ -18,6 +16,7 @@ from keras import ops
 
 import keras_asgld
 from keras_asgld import ASGLD, PSGLD, SGHMC, SGLD, models, rules
+from keras_asgld.experiments.environment import machine
 
 BACKEND = keras.backend.backend()
 MODES = {"tensorflow": ["xla", "graph", "eager"], "jax": ["jit"], "torch": ["eager"]}
@@ -160,15 +159,8 @@ def environment():
             "keras": keras.__version__,
             BACKEND: backend.__version__,
         },
-        "machine": {"processor": _processor(), "cores": os.cpu_count()},
+        "machine": {name: machine()[name] for name in ("processor", "cores")},
     }
-
-
-def _processor():
-    """Its model where Linux tells it: how fast integers are differs from one to another."""
-    info = pathlib.Path("/proc/cpuinfo")
-    models = re.findall(r"model name\s*: (.+)", info.read_text()) if info.exists() else []
-    return models[0] if models else platform.machine()
 
 
 def kept(name):
