@@ -198,7 +198,7 @@ def _elements(shape, key):
     else:
         rows, width = ops.prod(shape[:-1]), shape[-1]
     row = _not_folded(ops.arange(rows, dtype="int32"), key)
-    return (row * width)[:, None] + ops.arange(width, dtype="int32")
+    return (row * width)[:, None] + ops.arange(width, dtype="int32")[None]
 
 
 def _index(shape, key):
