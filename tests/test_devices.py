@@ -5,35 +5,19 @@ skips where that back end is not installed.
 """
 
 import importlib.util
-import os
-import pathlib
 import socket
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 
-SCRIPTS = pathlib.Path(__file__).parent / "devices"
+from tests.support import processes
+from tests.support.processes import finish
 
 
-def start(script, *arguments, backend):
-    environment = {**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    environment.pop("TF_CONFIG", None)
-    return subprocess.Popen(
-        [sys.executable, str(SCRIPTS / script), *map(str, arguments)],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(*processes):
-    for process in processes:
-        out, error = process.communicate(timeout=240)
-        assert process.returncode == 0, error[-3000:]
-    return out
+def start(program, *arguments, backend):
+    environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment["TF_CONFIG"] = "{}"
+    return processes.start(program, *arguments, environment=environment)
 
 
 def free_ports(n):
@@ -64,10 +48,9 @@ def assert_workers_equal(paths):
 @needs("jax")
 @needs("torch")
 def test_a_hundred_steps_on_a_convex_problem_are_the_same_on_every_backend(tmp_path):
-    script = SCRIPTS.parent / "optimizers" / "convex.py"
     backends = ("tensorflow", "jax", "torch")
     for backend in backends:
-        finish(start(script, tmp_path / f"{backend}.npz", backend=backend))
+        finish(start("convex", tmp_path / f"{backend}.npz", backend=backend))
     results = [np.load(tmp_path / f"{backend}.npz") for backend in backends]
     for other in results[1:]:
         np.testing.assert_array_equal(other["bits"], results[0]["bits"])
@@ -77,7 +60,7 @@ def test_a_hundred_steps_on_a_convex_problem_are_the_same_on_every_backend(tmp_p
 
 @needs("tensorflow")
 def test_mirrored_replicas_are_equal_to_the_bit_and_agree_with_one_device():
-    assert finish(start("mirrored.py", backend="tensorflow")) == "replicas agree\n"
+    assert finish(start("devices.mirrored", backend="tensorflow")) == "replicas agree\n"
 
 
 @needs("tensorflow")
@@ -86,7 +69,7 @@ def test_workers_of_a_multi_worker_strategy_are_equal_to_the_bit(tmp_path):
     paths = [tmp_path / f"{index}.npz" for index in range(2)]
     finish(
         *[
-            start("multi_worker.py", index, *ports, path, backend="tensorflow")
+            start("devices.multi_worker", index, *ports, path, backend="tensorflow")
             for index, path in enumerate(paths)
         ]
     )
@@ -95,7 +78,7 @@ def test_workers_of_a_multi_worker_strategy_are_equal_to_the_bit(tmp_path):
 
 @needs("jax")
 def test_sharded_noise_is_that_of_one_device():
-    assert finish(start("jax_sharded.py", backend="jax")) == "shards agree\n"
+    assert finish(start("devices.jax_sharded", backend="jax")) == "shards agree\n"
 
 
 @needs("torch")
@@ -104,7 +87,7 @@ def test_workers_of_distributed_data_parallel_are_equal_to_the_bit(tmp_path):
     paths = [tmp_path / f"{rank}.npz" for rank in range(2)]
     finish(
         *[
-            start("torch_ddp.py", rank, port, path, backend="torch")
+            start("devices.torch_ddp", rank, port, path, backend="torch")
             for rank, path in enumerate(paths)
         ]
     )

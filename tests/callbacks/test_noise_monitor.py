@@ -3,11 +3,19 @@ import csv
 import keras
 import numpy as np
 import pytest
-from monitored import FAMILY, STEPS, as_numpy, by_hand, compiled, fit, make
-from monitored import record_gradients as recording
 
 from keras_asgld import NoiseMonitor
 from keras_asgld.callbacks.terms import Probe
+from tests.support.monitored import (
+    FAMILY,
+    STEPS,
+    as_numpy,
+    by_hand,
+    compiled,
+    fit,
+    make,
+)
+from tests.support.monitored import record_gradients as recording
 
 # SGLD's gradient is read from the change of the variables, in float32.
 TOLERANCE = {"rtol": 2e-4}

@@ -5,9 +5,9 @@ import zipfile
 import keras
 import numpy as np
 import pytest
-from monitored import STEPS, as_numpy, compiled, data, fit, make
 
 from keras_asgld import WeightEnsemble
+from tests.support.monitored import STEPS, as_numpy, compiled, data, fit, make
 
 
 class Keep(keras.callbacks.Callback):

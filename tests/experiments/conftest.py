@@ -3,14 +3,11 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-import keras_asgld
 from keras_asgld.experiments import settings
-
-ROOT = Path(keras_asgld.__file__).parent.parent
+from tests.support.processes import ROOT
 
 
 @pytest.fixture(autouse=True)

@@ -25,9 +25,9 @@ momenta afresh after every call of so many steps, so one call makes the whole ch
 import keras
 import numpy as np
 import pytest
-from conftest import as_numpy
 
 from keras_asgld import SGHMC, SGLD
+from tests.support.family import as_numpy
 
 CHAINS = 20_000
 STEPS = {"SGLD": 150, "SGHMC": 400}

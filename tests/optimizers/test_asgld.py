@@ -3,10 +3,10 @@
 import keras
 import numpy as np
 import pytest
-import reference
-from conftest import as_numpy, run
 
 from keras_asgld import ASGLD
+from tests.support import reference
+from tests.support.family import as_numpy, run
 
 
 def test_sixty_steps_follow_algorithm_1_in_float64(start, gradients):

@@ -6,10 +6,10 @@ import json
 import keras
 import numpy as np
 import pytest
-import reference
-from conftest import as_numpy, regression_data, run, small_model
 
 from keras_asgld import ASGLD, SGLD
+from tests.support import reference
+from tests.support.family import as_numpy, regression_data, run, small_model
 
 BACKEND = keras.backend.backend()
 

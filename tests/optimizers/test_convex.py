@@ -1,9 +1,9 @@
 """A hundred steps on a convex problem end where the equations say, on every backend."""
 
-import convex
 import numpy as np
-import reference
-from conftest import as_numpy
+
+from tests.support import convex, reference
+from tests.support.family import as_numpy
 
 
 def test_a_hundred_steps_end_with_the_weights_of_the_float64_reference():

@@ -9,9 +9,9 @@ standard error is sqrt(2 / n) of it; n is such that 1 % is five of them.
 import keras
 import numpy as np
 import pytest
-from conftest import as_numpy
 
 from keras_asgld import PSGLD, SGHMC, SGLD
+from tests.support.family import as_numpy
 
 
 def chains(optimizer, a, s, shape, burn_in, samples, thinning, velocity=None):

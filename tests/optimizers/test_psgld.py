@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from conftest import as_numpy, run
 
 from keras_asgld import PSGLD
+from tests.support.family import as_numpy, run
 
 
 def test_at_temperature_zero_it_is_keras_rmsprop_but_for_epsilon(start, gradients):

@@ -1,14 +1,13 @@
 """A model that is saved and loaded in a new process goes on as if it had not been."""
 
 import importlib.util
-import subprocess
-import sys
 
-import continued
 import keras
 import numpy as np
 import pytest
-from conftest import Member, regression_data
+
+from tests.support import continued, processes
+from tests.support.family import Member, regression_data
 
 
 def functional_model():
@@ -50,9 +49,7 @@ def test_a_new_process_goes_on_to_the_bit(save, tmp_path):
         model.compile(optimizer=Member(name)(seed=None), loss="mse")
         paths.append(save(model, tmp_path / name))
         models.append(model)
-    command = [sys.executable, continued.__file__, tmp_path, *paths]
-    result = subprocess.run(command, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr[-3000:]
+    processes.finish(processes.start("continued", tmp_path, *paths))
     for i, model in enumerate(models):
         loaded = np.load(tmp_path / f"{i}.npz")
         for ours, name in zip(continued.go_on(model), loaded.files, strict=True):

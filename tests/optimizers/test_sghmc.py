@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from conftest import as_numpy, run, run_in_xla
 
 from keras_asgld import SGHMC, SGLD
+from tests.support.family import as_numpy, run, run_in_xla
 
 
 @pytest.mark.parametrize("learning_rate, momentum", [(0.05, 0.9), (0.013, 0.7)])

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 import pytest
-from conftest import run, run_in_xla
 
 from keras_asgld import SGLD
+from tests.support.family import run, run_in_xla
 
 
 @pytest.mark.parametrize("learning_rate", [0.05, 0.013])

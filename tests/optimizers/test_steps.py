@@ -3,7 +3,8 @@
 import keras
 import numpy as np
 import pytest
-from conftest import as_numpy, regression_data, small_model
+
+from tests.support.family import as_numpy, regression_data, small_model
 
 BACKEND = keras.backend.backend()
 

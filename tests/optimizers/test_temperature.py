@@ -5,10 +5,10 @@ import json
 import keras
 import numpy as np
 import pytest
-import reference
-from conftest import FAMILY, Member, as_numpy, run, run_in_xla
 
 from keras_asgld import CyclicTemperature
+from tests.support import reference
+from tests.support.family import FAMILY, Member, as_numpy, run, run_in_xla
 
 schedules = keras.optimizers.schedules
 

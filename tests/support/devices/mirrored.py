@@ -3,8 +3,9 @@
 import sys
 
 import numpy as np
-import task
 import tensorflow as tf
+
+from tests.support.devices import task
 
 tf.config.set_logical_device_configuration(
     tf.config.list_physical_devices("CPU")[0],

@@ -9,8 +9,9 @@ os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
 
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-import task  # noqa: E402
 import torch  # noqa: E402
+
+from tests.support.devices import task  # noqa: E402
 
 torch.distributed.init_process_group("gloo", rank=int(rank), world_size=2)
 model = task.model()

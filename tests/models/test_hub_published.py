@@ -20,7 +20,7 @@ from keras_asgld.models import HubLayer
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("SavedModels are TensorFlow's", allow_module_level=True)
-from modules import write_reusable
+from tests.support.modules import write_reusable
 
 
 def basic_pitch():

@@ -7,10 +7,10 @@ import sys
 
 import keras
 import numpy as np
-import reference
 from keras import ops
 
 from keras_asgld import ASGLD, noise
+from tests.support import reference
 
 NUMBERS = {"learning_rate": 0.05, "momentum": 0.9, "noise": 3.0}
 EPOCHS, BATCHES, BATCH, WIDTH = 10, 10, 16, 6

@@ -9,9 +9,9 @@ os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=8"
 import jax  # noqa: E402
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
-import task  # noqa: E402
 
 from keras_asgld import SGLD  # noqa: E402
+from tests.support.devices import task  # noqa: E402
 
 assert len(jax.devices()) == 8
 

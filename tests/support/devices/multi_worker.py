@@ -13,8 +13,9 @@ os.environ["TF_CONFIG"] = json.dumps(
 )
 
 import numpy as np  # noqa: E402
-import task  # noqa: E402
 import tensorflow as tf  # noqa: E402
+
+from tests.support.devices import task  # noqa: E402
 
 strategy = tf.distribute.MultiWorkerMirroredStrategy()
 with strategy.scope():

@@ -1,6 +1,5 @@
 """A SavedModel in a Keras model trains, saves and loads as any other layer."""
 
-import pathlib
 import shutil
 import subprocess
 import sys
@@ -16,7 +15,9 @@ from keras_asgld.models import HubLayer
 if keras.backend.backend() != "tensorflow":
     pytest.skip("SavedModels are TensorFlow's", allow_module_level=True)
 import tensorflow as tf
-from modules import (
+
+from tests.support import processes
+from tests.support.modules import (
     write_frozen,
     write_reusable,
     write_signatures,
@@ -247,12 +248,8 @@ def test_a_saved_model_predicts_the_same_in_a_new_process(handle, tmp_path):
 
 
 def test_replicas_train_like_one_device(handle, tmp_path):
-    program = pathlib.Path(__file__).with_name("hub_mirrored.py")
-    result = subprocess.run(
-        [sys.executable, str(program), handle], capture_output=True, text=True
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.split() == ["replicas", "equal", "device", "equal"]
+    printed = processes.finish(processes.start("devices.hub_mirrored", handle))
+    assert printed.split() == ["replicas", "equal", "device", "equal"]
 
 
 def test_weights_are_saved_whether_trainable_or_not(handle, tmp_path):

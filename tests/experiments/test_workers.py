@@ -1,17 +1,14 @@
 """`train --strategy=multiworker`: real processes on this machine."""
 
 import json
-import os
 import socket
-import subprocess
-import sys
 
 import h5py
 import numpy as np
-import worker
 
 from keras_asgld import models
 from keras_asgld.experiments import command, records
+from tests.support import processes, worker
 
 # The last of an epoch's batches has 33 examples, which two workers share unequally.
 FLAGS = ("--epochs=4", "--train_size=161", "--optimizer=asgld", "--learning_rate=0.02")
@@ -20,16 +17,9 @@ FLAGS = ("--epochs=4", "--train_size=161", "--optimizer=asgld", "--learning_rate
 def start(folder, workers, index=0, die_after=0):
     task = {"type": "worker", "index": index}
     config = {"cluster": {"worker": workers}, "task": task}
-    environment = os.environ | {"TF_CONFIG": json.dumps(config)}
-    environment.pop("TF_CPP_MIN_LOG_LEVEL", None)
+    environment = {"TF_CONFIG": json.dumps(config), "TF_CPP_MIN_LOG_LEVEL": "0"}
     flags = ["--strategy=multiworker", *FLAGS, f"--out_dir={folder}"]
-    return subprocess.Popen(
-        [sys.executable, worker.__file__, str(die_after), *flags],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return processes.start("worker", die_after, *flags, environment=environment)
 
 
 def addresses(count):

@@ -1,20 +1,13 @@
 """Batches from arrays on the device: those of the tf.data pipeline."""
 
 import itertools
-import os
-import pathlib
-import subprocess
-import sys
 
 import keras
 import numpy as np
 import pytest
-import streamed
 
-import keras_asgld
 from keras_asgld.data import arrays
-
-ROOT = pathlib.Path(keras_asgld.__file__).parent.parent
+from tests.support import processes, streamed
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +18,8 @@ def tf_data(tmp_path_factory):
     if keras.backend.backend() == "tensorflow":
         streamed.write(path)
     else:
-        subprocess.run(
-            [sys.executable, streamed.__file__, path],
-            env={**os.environ, "PYTHONPATH": str(ROOT), "KERAS_BACKEND": "tensorflow"},
-            check=True,
-            capture_output=True,
-        )
+        on_tensorflow = {"KERAS_BACKEND": "tensorflow"}
+        processes.finish(processes.start("streamed", path, environment=on_tensorflow))
     return np.load(path)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from conftest import regression_data
 
 import keras_asgld  # noqa: F401  (its classes are in the files)
+from tests.support.family import regression_data
 
 
 def go_on(model):

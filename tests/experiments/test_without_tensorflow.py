@@ -9,9 +9,9 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from conftest import ROOT
 
 from keras_asgld.experiments.command import main
+from tests.support.processes import ROOT
 
 # A finder, not a None in `sys.modules`: it also sees who tries, and would do without.
 PROGRAM = """

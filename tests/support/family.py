@@ -1,0 +1,90 @@
+"""The optimizers of the package, and what most of their tests do with one."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_asgld import ASGLD, PSGLD, SGHMC, SGLD
+
+# Each optimizer of the package: how the contract tests make one, and the numbers
+# that its reference rule needs.
+FAMILY = {
+    "ASGLD": (ASGLD, {"learning_rate": 0.05, "momentum": 0.8, "noise": 1.5}),
+    "SGLD": (SGLD, {"learning_rate": 0.05, "temperature": 0.02}),
+    "PSGLD": (
+        PSGLD,
+        {"learning_rate": 0.05, "temperature": 0.02, "rho": 0.9, "epsilon": 0.01},
+    ),
+    "SGHMC": (SGHMC, {"learning_rate": 0.05, "momentum": 0.8, "temperature": 0.02}),
+}
+
+
+class Member:
+    """One optimizer class under the contract tests."""
+
+    def __init__(self, name):
+        self.name = name
+        self.cls, self.numbers = FAMILY[name]
+
+    def __call__(self, **kwargs):
+        return self.cls(**{**self.numbers, "seed": 7, **kwargs})
+
+
+def as_numpy(variable):
+    return keras.ops.convert_to_numpy(variable)
+
+
+def run(optimizer, start, gradients, dtype="float32"):
+    """Applies the gradients to one variable; returns it and its value after each."""
+    variable = keras.Variable(start, dtype=dtype, name="weight")
+    values = []
+    for gradient in gradients:
+        gradient = keras.ops.convert_to_tensor(gradient, dtype)
+        optimizer.apply([gradient], [variable])
+        values.append(as_numpy(variable))
+    return variable, np.stack(values)
+
+
+def small_model(seed=0):
+    keras.utils.set_random_seed(seed)
+    return keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(8, activation="tanh", name="hidden"),
+            keras.layers.Dense(1, name="output"),
+        ]
+    )
+
+
+def regression_data(n=64):
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(n, 4)).astype("float32")
+    return x, (x @ [1.0, -2.0, 0.5, 0.0])[:, None].astype("float32")
+
+
+def run_in_xla(optimizer, start, gradients):
+    """As `run`, with each whole step compiled by XLA; returns the values alone."""
+    variable = keras.Variable(start, name="weight")
+    optimizer.build([variable])
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        step = tf.function(lambda g: optimizer.apply([g], [variable]), jit_compile=True)
+        values = []
+        for gradient in gradients:
+            step(tf.convert_to_tensor(gradient))
+            values.append(as_numpy(variable))
+        return np.stack(values)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        step = jax.jit(
+            lambda state, g, weights: optimizer.stateless_apply(state, g, weights)
+        )
+        weights, state = [variable.value], [v.value for v in optimizer.variables]
+        values = []
+        for gradient in gradients:
+            weights, state = step(state, [gradient], weights)
+            values.append(as_numpy(weights[0]))
+        return np.stack(values)
+    return pytest.skip("PyTorch has no XLA here")

@@ -1,0 +1,39 @@
+"""Starts programs of these tests in processes of their own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras_asgld
+
+ROOT = Path(keras_asgld.__file__).parent.parent
+
+
+def start(module, *arguments, environment=None):
+    """Runs `tests.support.MODULE` as a program.
+
+    Args:
+        module: Its name in `tests.support`.
+        *arguments: Its arguments, made strings.
+        environment: A dict, added to this process's environment.
+
+    Returns:
+        A `subprocess.Popen`, with what it prints in pipes.
+    """
+    path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, "-m", f"tests.support.{module}", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(*processes):
+    """Waits until all have ended well; returns what the last one printed."""
+    for process in processes:
+        out, error = process.communicate(timeout=240)
+        assert process.returncode == 0, error[-3000:]
+    return out
