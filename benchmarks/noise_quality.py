@@ -27,7 +27,7 @@ from keras import ops
 from scipy import special, stats
 
 from keras_asgld import noise
-from keras_asgld.optimizers.compiled import compiled
+from keras_asgld.backend import compiled
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "noise_quality.json"

@@ -47,7 +47,7 @@ class NaiveASGLD(ASGLD):
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
-        mu, C = self._slots[index]
+        mu, C = self.slots(variable)
         update = ops.cast(self.iterations, "int32")
         z = backend_normal(tuple(variable.shape), update, index)
         values = rules.asgld(

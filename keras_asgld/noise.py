@@ -16,9 +16,10 @@ communication.
 import hashlib
 import math
 
-import keras
 import numpy as np
 from keras import ops
+
+from keras_asgld import backend
 
 # Elements are counted in steps of the golden ratio: the bits of a plain count are too
 # regular for two rounds of the hash, and Crush finds it.
@@ -91,7 +92,7 @@ def random_bits(key, shape):
         ValueError: If an axis is too long for 32-bit indices.
     """
     known = isinstance(shape, tuple)
-    if known and (_may_be_partitioned() or math.prod(shape) >= 2**31):
+    if known and (backend.is_partitioned() or math.prod(shape) >= 2**31):
         # One index an axis, so that a partitioner can split the noise along any.
         _check_axes(shape)
         return bits_at(key, shape, _index(shape, key))
@@ -144,13 +145,13 @@ def normal_from_bits(bits):
     """
     magnitude = ops.cast(bits & 0x7FFFFFFF, "float32") + 0.5
     # A float's own bits hold its logarithm: exponent and mantissa 1 <= 2 - t < 2.
-    float_bits = _view(magnitude, "int32")
+    float_bits = backend.bitcast(magnitude, "int32")
     mantissa = (float_bits & 0x007FFFFF) | 0x3F800000
-    t = 2.0 - _view(mantissa, "float32")
+    t = 2.0 - backend.bitcast(mantissa, "float32")
     exponent = ops.cast(ops.bitwise_right_shift(float_bits, 23), "float32")
     s = ops.sqrt((157.0 + _OFFSET - exponent) + t * _polynomial(t, _LOG2))
-    z = _view(s + _polynomial(s - 2.0, _NORMAL), "int32")
-    return _view(z ^ (bits & -0x80000000), "float32")
+    z = backend.bitcast(s + _polynomial(s - 2.0, _NORMAL), "int32")
+    return backend.bitcast(z ^ (bits & -0x80000000), "float32")
 
 
 def normal(key, shape):
@@ -176,15 +177,8 @@ def normal_rows(key, starts, width):
     """
     key = key[0][:, None], key[1][:, None]
     column = ops.arange(width, dtype="int32")[None]
-    element = _not_folded(starts[:, None], key) + column
+    element = backend.not_folded(starts[:, None], key) + column
     return normal_from_bits(_element_bits(key, element * _wrapped(_STEP)))
-
-
-def _may_be_partitioned():
-    """Whether JAX has more than one CPU, all else being split in ways of its own."""
-    if keras.backend.backend() != "jax":
-        return False
-    return keras.distribution.list_devices() != ["cpu:0"]
 
 
 def _elements(shape, key):
@@ -197,7 +191,7 @@ def _elements(shape, key):
         rows, width = math.prod(shape[:-1]), (1, *shape)[-1]
     else:
         rows, width = ops.prod(shape[:-1]), shape[-1]
-    row = _not_folded(ops.arange(rows, dtype="int32"), key)
+    row = backend.not_folded(ops.arange(rows, dtype="int32"), key)
     return (row * width)[:, None] + ops.arange(width, dtype="int32")[None]
 
 
@@ -211,18 +205,8 @@ def _index(shape, key):
         for axis, size in enumerate(shape)
     ]
     if index:
-        index[0] = _not_folded(index[0], key)
+        index[0] = backend.not_folded(index[0], key)
     return index
-
-
-def _not_folded(index, key):
-    """`index`, whose sum with others TensorFlow cannot compute once and keep.
-
-    That would be one more word a weight, and slower to read than to compute.
-    """
-    if keras.backend.backend() != "tensorflow":
-        return index
-    return index + ops.cast((key[0] | 1) == 0, "int32")
 
 
 def _flat_index(shape, index, step=1):
@@ -253,16 +237,6 @@ def _xorshift(x, distance):
     # A logical shift: int32 is the one 32-bit type that all backends multiply.
     shifted = ops.bitwise_right_shift(x, distance)
     return x ^ (shifted & ((1 << (32 - distance)) - 1))
-
-
-def _view(x, dtype):
-    """The same 32 bits as numbers of another dtype."""
-    if keras.backend.backend() != "tensorflow":
-        return ops.view(x, dtype)
-    import tensorflow as tf
-
-    # Keras would ask for the shape.
-    return tf.bitcast(x, dtype)
 
 
 def _polynomial(x, coefficients):

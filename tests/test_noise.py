@@ -14,8 +14,8 @@ import pytest
 from keras import ops
 from scipy import special, stats
 
-from keras_asgld import noise
-from keras_asgld.optimizers.compiled import compiled
+from keras_asgld import backend, noise
+from keras_asgld.backend import compiled
 
 MASK = 0xFFFFFFFF
 MIDDLE = 2**31 - 1  # the largest magnitude, whose z is the smallest
@@ -124,7 +124,7 @@ def test_seeds_streams_variables_updates_and_elements_have_bits_of_their_own():
 @pytest.mark.parametrize("partitioned", [False, True])
 @pytest.mark.parametrize("shape", [(24,), (4, 6), (2, 3, 4), (1, 24, 1), (2, 1, 3, 4)])
 def test_bits_depend_on_the_row_major_position_alone(shape, partitioned, monkeypatch):
-    monkeypatch.setattr(noise, "_may_be_partitioned", lambda: partitioned)
+    monkeypatch.setattr(backend, "is_partitioned", lambda: partitioned)
     flat = as_unsigned(noise.random_bits(key_of(), (24,)))
     got = as_unsigned(noise.random_bits(key_of(), shape))
     np.testing.assert_array_equal(got, flat.reshape(shape))
@@ -354,7 +354,7 @@ import sys
 import numpy as np
 from keras import ops
 from keras_asgld import noise
-from keras_asgld.optimizers.compiled import compiled
+from keras_asgld.backend import compiled
 
 words = ops.convert_to_tensor(noise.noise_words(7, 3)[2])
 update = ops.convert_to_tensor(11, "int32")
@@ -377,17 +377,17 @@ def test_backends_give_equal_bits_and_normals_equal_to_a_millionth(tmp_path):
     if len(backends) == 1:
         pytest.skip(f"only {backends[0]} is installed")
     running = {
-        backend: subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(tmp_path / f"{backend}.npz")],
-            env=os.environ | {"KERAS_BACKEND": backend, "CUDA_VISIBLE_DEVICES": "-1"},
+        name: subprocess.Popen(
+            [sys.executable, "-c", PROGRAM, str(tmp_path / f"{name}.npz")],
+            env=os.environ | {"KERAS_BACKEND": name, "CUDA_VISIBLE_DEVICES": "-1"},
             stderr=subprocess.PIPE,
         )
-        for backend in backends
+        for name in backends
     }
-    for backend, process in running.items():
+    for name, process in running.items():
         _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, f"{backend}: {errors.decode()[-2000:]}"
-    first, *others = (np.load(tmp_path / f"{backend}.npz") for backend in backends)
+        assert process.returncode == 0, f"{name}: {errors.decode()[-2000:]}"
+    first, *others = (np.load(tmp_path / f"{name}.npz") for name in backends)
     for other in others:
         np.testing.assert_array_equal(other["bits"], first["bits"])
         for name in first.files:

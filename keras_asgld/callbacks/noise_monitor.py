@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from keras_asgld.callbacks.arguments import check_boolean, check_integer
-from keras_asgld.callbacks.terms import Probe
+from keras_asgld.callbacks.probe import Probe
 
 
 class NoiseMonitor(keras.callbacks.Callback):

@@ -45,17 +45,30 @@ class Control(ASGLD):
             raise ValueError("`momentum` must be positive. Received: momentum=0")
         self.mean, self.kind = bool(mean), kind
 
-    def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        self._isotropic = 0.0
-        if self.kind == "isotropic":
-            self._isotropic = self._common_deviation(grads, trainable_variables)
-        super()._backend_update_step(grads, trainable_variables, learning_rate)
+    rule = staticmethod(control)
+
+    def numbers(self, learning_rate):
+        parts = float(self.mean), float(self.kind == "own")
+        return *super().numbers(learning_rate), *parts
+
+    def network_numbers(self, gradients, variables):
+        if self.kind != "isotropic":
+            return (0.0,)
+        return (self._common_deviation(gradients, variables),)
+
+    @staticmethod
+    def terms(before, after, z, decay, learning_rate, momentum, noise, *parts):
+        return ASGLD.terms(before, after, z, decay, learning_rate, momentum, noise)
+
+    @staticmethod
+    def effective_learning_rate(learning_rate, momentum, noise, *parts):
+        return ASGLD.effective_learning_rate(learning_rate, momentum, noise)
 
     def _common_deviation(self, gradients, variables):
         """The root of this step's mean variance over all weights of the network."""
         total, count = 0.0, 0
         for gradient, variable in zip(gradients, variables, strict=True):
-            mu, C = self._slots[self._get_variable_index(variable)]
+            mu, C = self.slots(variable)
             gradient = ops.cast(gradient, mu.dtype)
             # (1 - rho) / rho (g - mu_t)^2, by the mean before the step
             square = self.momentum * ops.square(gradient - mu)
@@ -63,19 +76,6 @@ class Control(ASGLD):
             total += ops.sum(C)
             count += ops.size(C)
         return ops.sqrt(total / ops.cast(count, "float32"))
-
-    def update_step(self, gradient, variable, learning_rate):
-        self.noisy_update(
-            control,
-            gradient,
-            variable,
-            learning_rate,
-            self.momentum,
-            self.noise,
-            float(self.mean),
-            float(self.kind == "own"),
-            self._isotropic,
-        )
 
     def get_config(self):
         return super().get_config() | {"mean": self.mean, "kind": self.kind}

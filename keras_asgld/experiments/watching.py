@@ -6,7 +6,7 @@ from pathlib import Path
 import keras
 
 from keras_asgld import NoiseMonitor, WeightEnsemble
-from keras_asgld.callbacks.terms import Probe
+from keras_asgld.callbacks.probe import Probe
 
 MEMBERS = "members"
 TENSORBOARD = "tensorboard"

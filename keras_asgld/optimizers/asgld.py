@@ -1,10 +1,12 @@
 """ASGLD, one class; reads like the files of `keras.optimizers`."""
 
 import keras
+from keras import ops
 
 from keras_asgld import rules
-from keras_asgld.optimizers.base import LangevinOptimizer
-from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
+from keras_asgld.optimizers.hyperparameter import Constant, Hyperparameter
+from keras_asgld.optimizers.langevin import LangevinOptimizer
+from keras_asgld.optimizers.terms import Terms
 
 
 @keras.saving.register_keras_serializable(package="keras_asgld")
@@ -96,6 +98,8 @@ class ASGLD(LangevinOptimizer):
     """
 
     slot_names = ("mu", "C")
+    rule = staticmethod(rules.asgld)
+    momentum = Constant(below=1)
     noise = Hyperparameter()
 
     def __init__(
@@ -116,8 +120,6 @@ class ASGLD(LangevinOptimizer):
         name=None,
         **kwargs,
     ):
-        check_scalar("momentum", momentum, below=1)
-        check_scalar("noise", noise, schedules=True)
         super().__init__(
             learning_rate=learning_rate,
             seed=seed,
@@ -133,16 +135,24 @@ class ASGLD(LangevinOptimizer):
             name=name,
             **kwargs,
         )
-        self.momentum = float(momentum)
+        self.momentum = momentum
         self.noise = noise
 
-    def update_step(self, gradient, variable, learning_rate):
-        """One iteration of Algorithm 1 for one variable."""
-        self.noisy_update(
-            rules.asgld, gradient, variable, learning_rate, self.momentum, self.noise
-        )
+    def numbers(self, learning_rate):
+        return learning_rate, self.momentum, self.noise
 
-    def get_config(self):
-        config = super().get_config()
-        config["momentum"] = self.momentum
-        return config
+    @staticmethod
+    def effective_learning_rate(learning_rate, momentum, noise):
+        return learning_rate * (1 + noise)
+
+    @staticmethod
+    def terms(before, after, z, decay, learning_rate, momentum, noise):
+        old_mu, _, _ = before
+        mu, C, _ = after
+        return Terms(
+            gradient=learning_rate * (mu - momentum * old_mu) / (1 - momentum),
+            noise=learning_rate * noise * ops.sqrt(C) * z,
+            mean=learning_rate * noise * mu,
+            # Of the mean path's step, learning_rate * (1 + noise), and this noise.
+            temperature=learning_rate * ops.square(noise) * C / (2 * (1 + noise)),
+        )

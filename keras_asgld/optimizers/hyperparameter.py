@@ -68,6 +68,35 @@ class Hyperparameter:
         return keras.saving.serialize_keras_object(value)
 
 
+class Constant:
+    """A class attribute of an optimizer that is a float; every assignment is checked.
+
+    As those of Keras's own optimizers, it is read where a step is traced: a compiled
+    step keeps the one that it was compiled with.
+
+    Args:
+        below: The end of its range, which begins with 0.
+    """
+
+    def __init__(self, below=math.inf):
+        self.below = below
+
+    def __set_name__(self, owner, name):
+        self.name = name
+        self.attribute = f"_{name}"
+
+    def __get__(self, optimizer, owner=None):
+        return self if optimizer is None else getattr(optimizer, self.attribute)
+
+    def __set__(self, optimizer, value):
+        check_scalar(self.name, value, below=self.below)
+        setattr(optimizer, self.attribute, float(value))
+
+    def config(self, optimizer):
+        """The value in the form that `get_config` stores."""
+        return getattr(optimizer, self.attribute)
+
+
 def check_scalar(name, value, schedules=False, below=math.inf):
     """Raises `ValueError` unless 0 <= value < below (or a schedule, if allowed)."""
     if schedules and callable(value):

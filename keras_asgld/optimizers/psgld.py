@@ -1,10 +1,12 @@
 """PSGLD, one class; reads like the files of `keras.optimizers`."""
 
 import keras
+from keras import ops
 
 from keras_asgld import rules
-from keras_asgld.optimizers.hyperparameter import check_scalar
+from keras_asgld.optimizers.hyperparameter import Constant
 from keras_asgld.optimizers.sampler import LangevinSampler
+from keras_asgld.optimizers.terms import Terms
 
 
 @keras.saving.register_keras_serializable(package="keras_asgld")
@@ -95,6 +97,9 @@ class PSGLD(LangevinSampler):
     """
 
     slot_names = ("velocity",)
+    rule = staticmethod(rules.psgld)
+    rho = Constant(below=1)
+    epsilon = Constant()
 
     def __init__(
         self,
@@ -115,8 +120,6 @@ class PSGLD(LangevinSampler):
         name=None,
         **kwargs,
     ):
-        check_scalar("rho", rho, below=1)
-        check_scalar("epsilon", epsilon)
         super().__init__(
             learning_rate=learning_rate,
             temperature=temperature,
@@ -133,22 +136,19 @@ class PSGLD(LangevinSampler):
             name=name,
             **kwargs,
         )
-        self.rho = float(rho)
-        self.epsilon = float(epsilon)
+        self.rho = rho
+        self.epsilon = epsilon
 
-    def update_step(self, gradient, variable, learning_rate):
-        """One iteration of Algorithm 1 for one variable."""
-        self.noisy_update(
-            rules.psgld,
-            gradient,
-            variable,
-            learning_rate,
-            self.temperature,
-            self.rho,
-            self.epsilon,
+    def numbers(self, learning_rate):
+        return learning_rate, self.temperature, self.rho, self.epsilon
+
+    @staticmethod
+    def terms(before, after, z, decay, learning_rate, temperature, rho, epsilon):
+        (old_velocity, _), (velocity, _) = before, after
+        square = ops.maximum(velocity - rho * old_velocity, 0.0) / (1 - rho)
+        G = 1 / (epsilon + ops.sqrt(velocity))
+        return Terms(
+            gradient=learning_rate * G * ops.sqrt(square),
+            noise=ops.sqrt(2 * learning_rate * temperature * G) * z,
+            temperature=temperature * ops.ones_like(z),
         )
-
-    def get_config(self):
-        config = super().get_config()
-        config.update({"rho": self.rho, "epsilon": self.epsilon})
-        return config

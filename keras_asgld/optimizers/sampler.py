@@ -1,7 +1,7 @@
 """What the optimizers that sample at a temperature share: SGLD, PSGLD and SGHMC."""
 
-from keras_asgld.optimizers.base import LangevinOptimizer
-from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
+from keras_asgld.optimizers.hyperparameter import Hyperparameter
+from keras_asgld.optimizers.langevin import LangevinOptimizer
 
 TEMPERATURE = """Temperature. With a small learning rate the variables come to be
     distributed as `exp(-loss / temperature)`. A Keras loss is a mean over examples. So
@@ -32,6 +32,5 @@ class LangevinSampler(LangevinOptimizer):
             cls.__doc__ = cls.__doc__.replace("{{temperature}}", TEMPERATURE)
 
     def __init__(self, learning_rate, temperature, **kwargs):
-        check_scalar("temperature", temperature, schedules=True)
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.temperature = temperature

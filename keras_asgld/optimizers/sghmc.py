@@ -1,10 +1,12 @@
 """SGHMC, one class; reads like the files of `keras.optimizers`."""
 
 import keras
+from keras import ops
 
 from keras_asgld import rules
-from keras_asgld.optimizers.hyperparameter import check_scalar
+from keras_asgld.optimizers.hyperparameter import Constant
 from keras_asgld.optimizers.sampler import LangevinSampler
+from keras_asgld.optimizers.terms import Terms
 
 
 @keras.saving.register_keras_serializable(package="keras_asgld")
@@ -89,6 +91,8 @@ class SGHMC(LangevinSampler):
     """
 
     slot_names = ("momentum",)
+    rule = staticmethod(rules.sghmc)
+    momentum = Constant(below=1)
 
     def __init__(
         self,
@@ -108,7 +112,6 @@ class SGHMC(LangevinSampler):
         name=None,
         **kwargs,
     ):
-        check_scalar("momentum", momentum, below=1)
         super().__init__(
             learning_rate=learning_rate,
             temperature=temperature,
@@ -125,20 +128,23 @@ class SGHMC(LangevinSampler):
             name=name,
             **kwargs,
         )
-        self.momentum = float(momentum)
+        self.momentum = momentum
 
-    def update_step(self, gradient, variable, learning_rate):
-        """One iteration of equation 15 for one variable."""
-        self.noisy_update(
-            rules.sghmc,
-            gradient,
-            variable,
-            learning_rate,
-            self.momentum,
-            self.temperature,
+    def numbers(self, learning_rate):
+        return learning_rate, self.momentum, self.temperature
+
+    @staticmethod
+    def effective_learning_rate(learning_rate, momentum, temperature):
+        return learning_rate / (1 - momentum)
+
+    @staticmethod
+    def terms(before, after, z, decay, learning_rate, momentum, temperature):
+        (old, _), (new, _) = before, after
+        noise = ops.sqrt(2 * (1 - momentum) * learning_rate * temperature) * z
+        # A free particle's momentum has the variance 2 η T / (1 + ρ).
+        kinetic = (1 + momentum) * ops.square(new) / (2 * learning_rate)
+        return Terms(
+            gradient=momentum * old + noise - new,
+            noise=noise,
+            temperature=ops.where(learning_rate > 0, kinetic, 0.0),
         )
-
-    def get_config(self):
-        config = super().get_config()
-        config["momentum"] = self.momentum
-        return config

@@ -1,9 +1,11 @@
 """SGLD, one class; reads like the files of `keras.optimizers`."""
 
 import keras
+from keras import ops
 
 from keras_asgld import rules
 from keras_asgld.optimizers.sampler import LangevinSampler
+from keras_asgld.optimizers.terms import Terms
 
 
 @keras.saving.register_keras_serializable(package="keras_asgld")
@@ -88,6 +90,8 @@ class SGLD(LangevinSampler):
       equation 4.
     """
 
+    rule = staticmethod(rules.sgld)
+
     def __init__(
         self,
         learning_rate,
@@ -122,8 +126,13 @@ class SGLD(LangevinSampler):
             **kwargs,
         )
 
-    def update_step(self, gradient, variable, learning_rate):
-        """One iteration of equation 4 for one variable."""
-        self.noisy_update(
-            rules.sgld, gradient, variable, learning_rate, self.temperature
-        )
+    def numbers(self, learning_rate):
+        return learning_rate, self.temperature
+
+    @staticmethod
+    def terms(before, after, z, decay, learning_rate, temperature):
+        [old], [new] = before, after
+        noise = ops.sqrt(2 * learning_rate * temperature) * z
+        # Before the step came the decoupled weight decay.
+        gradient = old - learning_rate * decay * old + noise - new
+        return Terms(gradient, noise, temperature * ops.ones_like(z))

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_asgld import NoiseMonitor
-from keras_asgld.callbacks.terms import Probe
+from keras_asgld.callbacks.probe import Probe
 from tests.support.monitored import (
     FAMILY,
     STEPS,

@@ -38,7 +38,7 @@ def test_twelve_steps_are_the_equations(mean, kind):
     )
     variables = [keras.Variable(np.ones(shape, "float32")) for shape in SHAPES]
     optimizer.build(variables)
-    words = keras.ops.convert_to_tensor(optimizer._noise_words)
+    words = keras.ops.convert_to_tensor(optimizer.noise_words)
     gradients, draws = [], []
     for update in range(12):
         # The two tensors differ in size: what is common to them must show.

@@ -12,11 +12,11 @@ from tests.support.family import as_numpy, run
 def test_sixty_steps_follow_algorithm_1_in_float64(start, gradients):
     numbers = {"learning_rate": 0.05, "momentum": 0.8, "noise": 1.5}
     optimizer = ASGLD(**numbers, seed=3)
-    _, values = run(optimizer, start, gradients)
+    variable, values = run(optimizer, start, gradients)
     states = reference.trajectory(optimizer, start, gradients, **numbers)
     expected = np.stack([theta for theta, _, _ in states])
     np.testing.assert_allclose(values, expected, rtol=0, atol=2e-5)
-    mu, C = (as_numpy(slot) for slot in optimizer._slots[0])
+    mu, C = (as_numpy(slot) for slot in optimizer.slots(variable))
     np.testing.assert_allclose(mu, states[-1][1], atol=1e-6)
     np.testing.assert_allclose(C, states[-1][2], rtol=1e-5)
 
@@ -31,17 +31,17 @@ def test_float64_variables_are_updated_in_float64(start, gradients):
     # The learning rate and noise are Keras variables of float32: 6e-8 relative.
     expected = np.stack([theta for theta, _, _ in states])
     np.testing.assert_allclose(values, expected, rtol=0, atol=2e-6)
-    assert {str(slot.dtype) for slot in optimizer._slots[0]} == {"float64"}
+    assert {str(slot.dtype) for slot in optimizer.slots(variable)} == {"float64"}
     # Of the numbers, mu and C depend on the momentum alone, which is none.
-    for slot, exact in zip(optimizer._slots[0], states[-1][1:], strict=True):
+    for slot, exact in zip(optimizer.slots(variable), states[-1][1:], strict=True):
         np.testing.assert_allclose(as_numpy(slot), exact, rtol=1e-12)
 
 
 def test_constant_gradient_gives_the_closed_forms_of_mu_and_C():
     g, rho, steps = 2.0, 0.9, 12
     optimizer = ASGLD(0.1, momentum=rho, seed=0)
-    run(optimizer, np.zeros((5,)), np.full((steps, 5), g))
-    mu, C = (as_numpy(slot) for slot in optimizer._slots[0])
+    variable, _ = run(optimizer, np.zeros((5,)), np.full((steps, 5), g))
+    mu, C = (as_numpy(slot) for slot in optimizer.slots(variable))
     np.testing.assert_allclose(mu, (1 - rho**steps) * g, rtol=1e-6)
     np.testing.assert_allclose(C, rho**steps * (1 - rho**steps) * g**2, rtol=1e-5)
 
@@ -51,8 +51,8 @@ def test_C_estimates_the_variance_of_the_gradient():
     rng = np.random.default_rng(0)
     optimizer = ASGLD(0.1, momentum=rho, noise=0.0, seed=0)
     gradients = (3.0 + s * rng.normal(size=(steps, n))).astype("float32")
-    run(optimizer, np.zeros(n), gradients)
-    C = as_numpy(optimizer._slots[0][1]).astype("float64")
+    variable, _ = run(optimizer, np.zeros(n), gradients)
+    C = as_numpy(optimizer.slots(variable)[1]).astype("float64")
     # The start-up transient, (rho^t)(1 - rho^t) (3^2 + ...), is below 3e-3 here.
     transient = rho**steps * (1 - rho**steps) * 9.0
     expected = 2 * rho / (1 + rho) * s**2 + transient

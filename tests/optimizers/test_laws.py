@@ -20,7 +20,7 @@ def chains(optimizer, a, s, shape, burn_in, samples, thinning, velocity=None):
     theta = keras.Variable(np.zeros(shape, "float32"))
     optimizer.build([theta])
     if velocity is not None:
-        optimizer._slots[0][0].assign(np.broadcast_to(velocity, shape))
+        optimizer.slots(theta)[0].assign(np.broadcast_to(velocity, shape))
     a = keras.ops.convert_to_tensor(np.asarray(a, "float32"))
     for step in range(1, burn_in + samples * thinning + 1):
         gradient = a * theta
@@ -29,7 +29,9 @@ def chains(optimizer, a, s, shape, burn_in, samples, thinning, velocity=None):
             gradient = gradient + keras.ops.convert_to_tensor(e)
         optimizer.apply([gradient], [theta])
         if step > burn_in and (step - burn_in) % thinning == 0:
-            slots = [as_numpy(slot).astype("float64") for slot in optimizer._slots[0]]
+            slots = [
+                as_numpy(slot).astype("float64") for slot in optimizer.slots(theta)
+            ]
             yield as_numpy(theta).astype("float64"), slots
 
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from keras import ops
 
-from keras_asgld import ASGLD, noise
-from keras_asgld.optimizers import packing
+from keras_asgld import ASGLD, backend, noise, rules
+from keras_asgld.optimizers import packing, step
 
 SHAPES = [(5,), (3, 3, 4, 40), (), (256,), (0,), (257,), (2, 300)]
 BACKEND = keras.backend.backend()
@@ -15,6 +15,18 @@ BACKEND = keras.backend.backend()
 def members(dtype="float32"):
     rng = np.random.default_rng(0)
     return [keras.Variable(rng.standard_normal(s), dtype=dtype) for s in SHAPES]
+
+
+KIND = step.Kind(rules.sgld, "float32", True)
+
+
+def packed(*states):
+    """The group of variables, each with the slots that follow in the lists."""
+    targets = [
+        step.Target(KIND, index, list(state))
+        for index, state in enumerate(zip(*states, strict=True))
+    ]
+    return step.Packed(targets, list(range(len(targets))))
 
 
 def train(steps=4, dtype="float32", exclude=()):
@@ -26,37 +38,36 @@ def train(steps=4, dtype="float32", exclude=()):
     for _ in range(steps):
         gradients = [rng.standard_normal(s).astype("float32") for s in SHAPES]
         optimizer.apply([ops.cast(g, dtype) for g in gradients], variables)
-    state = [*variables, *(slot for slots in optimizer._slots for slot in slots)]
+    slots = [slot for v in variables for slot in optimizer.slots(v)]
+    state = [*variables, *slots]
     return [ops.convert_to_numpy(ops.cast(v, "float32")) for v in state]
 
 
 def test_unpack_gives_back_what_was_packed():
-    variables = members()
-    packed = packing.Packed(variables)
-    matrix = packed.pack(variables)
-    assert tuple(matrix.shape) == (len(packed.rows), packing._WIDTH)
+    variables, slots = members(), members()
+    values = [ops.convert_to_numpy(variable) for variable in variables]
+    group = packed(variables, slots)
+    matrix = group.gather(variables)
+    assert tuple(matrix.shape) == (len(group.rows), packing.WIDTH)
     update = ops.convert_to_tensor(4, "int32")
-    [unpacked, doubled] = packed.unpack([matrix, 2 * matrix], update)
-    for variable, value, twice in zip(variables, unpacked, doubled, strict=True):
-        np.testing.assert_array_equal(
-            2 * ops.convert_to_numpy(variable), ops.convert_to_numpy(twice)
-        )
-        np.testing.assert_array_equal(
-            ops.convert_to_numpy(variable), ops.convert_to_numpy(value)
-        )
+    group.scatter([3 * matrix, 2 * matrix], update)
+    for value, variable, slot in zip(values, variables, slots, strict=True):
+        np.testing.assert_array_equal(3 * value, ops.convert_to_numpy(variable))
+        np.testing.assert_array_equal(2 * value, ops.convert_to_numpy(slot))
 
 
 def test_rows_hold_the_noise_of_their_variables():
     words = noise.noise_words(7, len(SHAPES))
-    packed = packing.Packed(members())
+    variables = members()
+    group = packed(variables)
     update = ops.convert_to_tensor(11, "int32")
     rows = noise.normal_rows(
-        noise.noise_key(ops.convert_to_tensor(words[packed.rows].T), update),
-        ops.convert_to_tensor(packed.starts),
-        packing._WIDTH,
+        noise.noise_key(ops.convert_to_tensor(words[group.rows].T), update),
+        ops.convert_to_tensor(group.starts),
+        packing.WIDTH,
     )
-    [unpacked] = packed.unpack([rows], update)
-    for row, shape, value in zip(words, SHAPES, unpacked, strict=True):
+    group.scatter([rows], update)
+    for row, shape, value in zip(words, SHAPES, variables, strict=True):
         key = noise.noise_key(ops.convert_to_tensor(row), update)
         alone = noise.normal(key, shape)
         np.testing.assert_array_equal(
@@ -69,7 +80,8 @@ def test_together_is_as_alone(dtype, monkeypatch):
     if BACKEND == "jax" and dtype == "float64":
         pytest.skip("JAX has float64 only where it is switched on")
     together = train(dtype=dtype, exclude=(0, 5))
-    monkeypatch.setattr(packing, "_may_pack", lambda: False)
+    monkeypatch.setattr(backend, "may_pack", lambda: False)
+    monkeypatch.setattr(backend, "may_cut", lambda variable: False)
     alone = train(dtype=dtype, exclude=(0, 5))
     # Compilers contract a * b + c where they like, so not always to the bit.
     atol = 0.02 if dtype == "bfloat16" else 1e-6
@@ -79,11 +91,12 @@ def test_together_is_as_alone(dtype, monkeypatch):
 
 @pytest.mark.skipif(BACKEND != "torch", reason="the others update variables whole")
 def test_pieces_of_a_variable_are_the_variable(monkeypatch):
-    monkeypatch.setattr(packing, "_may_pack", lambda: False)
+    monkeypatch.setattr(backend, "may_pack", lambda: False)
+    monkeypatch.setattr(backend, "may_cut", lambda variable: False)
     whole = train()
     monkeypatch.undo()
-    monkeypatch.setattr(packing, "_BUDGET", 256)
-    counts = [len(packing.pieces(variable)) for variable in members()]
+    monkeypatch.setattr(packing, "BUDGET", 256)
+    counts = [len(packing.parts(variable)) for variable in members()]
     assert counts == [0, 6, 0, 0, 0, 2, 3]
     for a, b in zip(whole, train(), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -93,7 +106,8 @@ def test_pieces_of_a_variable_are_the_variable(monkeypatch):
 def test_a_piece_counts_its_elements_modulo_two_to_the_32():
     [variable, *_] = members()
     for begin in (0, 5, 2**31 - 1, 2**31, 2**32 - 128):
-        [start] = packing.Piece(variable, begin, begin + 128).starts
+        target = step.Target(KIND, 0, [variable])
+        [start] = step.Part(target, 0, begin, begin + 128).starts
         assert start == np.array(begin, "uint32").view("int32")
 
 
@@ -121,7 +135,7 @@ def test_the_smallest_of_a_kind_are_chosen():
 
 
 def test_groups_keep_to_the_budget(monkeypatch):
-    monkeypatch.setattr(packing, "_BUDGET", 512)
+    monkeypatch.setattr(packing, "BUDGET", 512)
     shapes = [(256,), (128,), (200,), (513,), (384,), (130,), (9,)]
     expected = [[6, 1, 5]]
     if BACKEND == "torch":  # where all are put together but what is larger

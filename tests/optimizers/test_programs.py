@@ -155,7 +155,7 @@ def test_an_update_writes_into_the_variables_own_buffers(member, eager):
     step()
 
     def addresses():
-        state = [*variables, *optimizer._slots[0]]
+        state = [*variables, *optimizer.slots(variables[0])]
         return [
             np.frombuffer(memoryview(s.value.read_value())).ctypes.data for s in state
         ]

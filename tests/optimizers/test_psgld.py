@@ -28,8 +28,8 @@ def test_epsilon_stands_outside_the_square_root():
 
 def test_velocity_of_a_constant_gradient_has_its_closed_form():
     optimizer = PSGLD(0.1, 0.01, rho=0.9, seed=0)
-    run(optimizer, np.zeros(5), np.full((12, 5), 2.0))
-    velocity = as_numpy(optimizer._slots[0][0])
+    variable, _ = run(optimizer, np.zeros(5), np.full((12, 5), 2.0))
+    velocity = as_numpy(optimizer.slots(variable)[0])
     np.testing.assert_allclose(velocity, (1 - 0.9**12) * 4.0, rtol=1e-6)
 
 

@@ -39,12 +39,12 @@ def test_without_momentum_it_is_sgld(start, gradients):
 def test_noise_of_a_step_balances_the_friction():
     n, rate, momentum, temperature = 200_000, 0.03, 0.8, 0.5
     optimizer = SGHMC(rate, momentum, temperature, seed=0)
-    _, values = run(optimizer, np.zeros(n), np.ones((1, n)))
+    variable, values = run(optimizer, np.zeros(n), np.ones((1, n)))
     push = values[0].astype("float64") + rate
     expected = 2 * (1 - momentum) * rate * temperature
     assert abs(push.mean()) < 5 * np.sqrt(expected / n)
     assert abs(push.var() / expected - 1) < 5 * np.sqrt(2 / n)
-    np.testing.assert_array_equal(as_numpy(optimizer._slots[0][0]), values[0])
+    np.testing.assert_array_equal(as_numpy(optimizer.slots(variable)[0]), values[0])
 
 
 @pytest.mark.parametrize("value", [1.0, -0.1, float("nan"), None, lambda: 0.9])

@@ -65,7 +65,7 @@ def train_in_float64(draw):
 
 def random_bits(optimizer):
     """The bits behind the kernel's noise at each of the updates."""
-    words = ops.convert_to_tensor(optimizer._noise_words)[0]
+    words = ops.convert_to_tensor(optimizer.noise_words)[0]
     bits = [
         noise.random_bits(noise.noise_key(words, update), (WIDTH, 1))
         for update in ops.arange(EPOCHS * BATCHES, dtype="int32")

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_asgld import ASGLD, PSGLD, SGHMC, SGLD
+from tests.support import reference
 
 # Each optimizer of the package: how the contract tests make one, and the numbers
 # that its reference rule needs.
@@ -43,6 +44,14 @@ def run(optimizer, start, gradients, dtype="float32"):
         optimizer.apply([gradient], [variable])
         values.append(as_numpy(variable))
     return variable, np.stack(values)
+
+
+def check(member, optimizer, start, values, gradients, **changed):
+    """The values are those of the reference rule under these gradients."""
+    numbers = {**member.numbers, **changed}
+    states = reference.trajectory(optimizer, start, gradients, **numbers)
+    expected = np.stack([state[0] for state in states])
+    np.testing.assert_allclose(values, expected, rtol=0, atol=3e-5)
 
 
 def small_model(seed=0):

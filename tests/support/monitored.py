@@ -83,7 +83,7 @@ def record_gradients(optimizer):
 
 
 def draw(optimizer, index, update, shape):
-    words = ops.convert_to_tensor(optimizer._noise_words)[index]
+    words = ops.convert_to_tensor(optimizer.noise_words)[index]
     key = noise.noise_key(words, ops.convert_to_tensor(update, "int32"))
     z = noise.normal(key, shape)
     return as_numpy(z).astype("float64")

@@ -45,7 +45,7 @@ RULES = {
 
 def draw(optimizer, index, update, shape):
     """The standard normal draw of one variable at one update, as float64."""
-    words = ops.convert_to_tensor(optimizer._noise_words)[index]
+    words = ops.convert_to_tensor(optimizer.noise_words)[index]
     key = noise.noise_key(words, ops.convert_to_tensor(update, "int32"))
     z = noise.normal(key, tuple(shape))
     return ops.convert_to_numpy(z).astype("float64")

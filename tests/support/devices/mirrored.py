@@ -14,7 +14,7 @@ tf.config.set_logical_device_configuration(
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 with strategy.scope():
     model = task.fit()
-slots = [slot for pair in model.optimizer._slots for slot in pair]
+slots = [s for v in model.trainable_variables for s in model.optimizer.slots(v)]
 replicas = [
     [value.numpy() for value in strategy.experimental_local_results(v.value)]
     for v in [*model.trainable_variables, *slots]

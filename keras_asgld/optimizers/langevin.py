@@ -1,21 +1,15 @@
-"""What every Langevin optimizer shares: seed, noise, exclusion, slots, compilation."""
+"""What every Langevin optimizer shares: seed, noise, exclusion, slots, one step."""
 
-import contextlib
 import inspect
 import numbers
-import random
 import re
 
 import keras
-import numpy as np
 from keras import ops
 
-from keras_asgld import noise
-from keras_asgld.optimizers import exclusion
-from keras_asgld.optimizers.compiled import compiled, compiled_update, shape_of
-from keras_asgld.optimizers.hyperparameter import Hyperparameter, check_scalar
-from keras_asgld.optimizers.keys import Keys
-from keras_asgld.optimizers.packing import Packed, Piece, choose, pieces
+from keras_asgld import backend, noise
+from keras_asgld.optimizers import exclusion, seeding, step
+from keras_asgld.optimizers.hyperparameter import Constant, Hyperparameter, check_scalar
 
 KEYWORD_ARGS = """weight_decay: A float or `None`. Decoupled weight decay, done before
             the step: `variable -= learning_rate * weight_decay * variable`.
@@ -40,11 +34,23 @@ KEYWORD_ARGS = """weight_decay: A float or `None`. Decoupled weight decay, done 
 class LangevinOptimizer(keras.optimizers.Optimizer):
     """Base class of optimizers that add Gaussian noise to their steps.
 
-    A subclass names its slots in `slot_names` and, in `update_step`, hands its rule
-    to `noisy_update`.
+    A subclass declares
+
+    - `slot_names`: the names of what it keeps for each variable, made as zeros;
+    - `rule(gradient, variable, *slots, z, *numbers)`: a function of `rules`, which
+      returns the new variable and slots (as a `staticmethod`);
+    - `numbers(learning_rate)`: what the rule takes beside tensors;
+
+    and for `NoiseMonitor`
+
+    - `terms(before, after, z, decay, *numbers)`: what a step was made of (as a
+      `staticmethod`; see there);
+    - `effective_learning_rate(learning_rate, *numbers)`, where it is not the first.
     """
 
     slot_names = ()
+    rule = None
+    terms = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -55,30 +61,60 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         check_scalar("learning_rate", learning_rate, schedules=True)
         if not callable(learning_rate):
             learning_rate = float(learning_rate)
-        check_seed(seed)
+        seeding.check_seed(seed)
         super().__init__(learning_rate=learning_rate, **kwargs)
         # The argument goes into the configuration; the seed in force is state. So
         # a reloaded optimizer goes on with its noise, and a fresh one made from a
         # configuration without a seed does not repeat it.
         self.seed = seed
-        self._seed_in_force = random.getrandbits(63) if seed is None else int(seed)
+        self._seed_in_force = seeding.seed_in_force(seed)
         self._excluded_from_noise = (), ()
-        self._keys = None
+
+    @property
+    def learning_rate(self):
+        return self._get_current_learning_rate()
+
+    @learning_rate.setter
+    def learning_rate(self, value):
+        if isinstance(value, numbers.Real):  # Keras takes tensors and schedules too
+            check_scalar("learning_rate", value)
+        keras.optimizers.Optimizer.learning_rate.fset(self, value)
+
+    def numbers(self, learning_rate):
+        """What the rule takes beside tensors: a tuple of scalars."""
+        return (learning_rate,)
+
+    def network_numbers(self, gradients, variables):
+        """More such scalars, which all variables together decide: a norm, say.
+
+        Called once a step with the gradients that the rule will be given.
+        """
+        return ()
+
+    @staticmethod
+    def effective_learning_rate(learning_rate, *numbers):
+        """The learning rate of SGD in whose steps this optimizer moves in the long run.
+
+        Args:
+            learning_rate, *numbers: What `numbers` returns.
+        """
+        return learning_rate
 
     def build(self, variables):
         if self.built:
             return
         super().build(variables)
-        stream = _position_in_multi_optimizer(self)
-        words = noise.noise_words(self._seed_in_force, len(variables), stream)
-        self._noise_words = self.add_variable(
+        words = seeding.words(self._seed_in_force, self, len(variables))
+        self.noise_words = self.add_variable(
             shape=words.shape,
             initializer=lambda shape, dtype: ops.convert_to_tensor(words, dtype),
             dtype="int32",
             aggregation="only_first_replica",
             name="noise_words",
         )
-        self._is_noisy = [self._uses_noise(variable) for variable in variables]
+        self._kinds = [
+            step.Kind(self.rule_of(v), v.dtype, self._uses_noise(v)) for v in variables
+        ]
         exclusion.warn_of_idle(self._excluded_from_noise[1], variables)
         self._slots = [
             None
@@ -86,6 +122,10 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             else [self._add_slot(variable, name) for name in self.slot_names]
             for variable in variables
         ]
+
+    def rule_of(self, variable):
+        """The rule for one variable, for subclasses that have more than one."""
+        return self.rule
 
     def apply(self, grads, trainable_variables=None):
         """Updates variables by their gradients, as in every Keras optimizer.
@@ -96,7 +136,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
                 the optimizer was built with.
 
         Raises:
-            ValueError: If a gradient has not its variable's shape.
+            ValueError: If a gradient does not have its variable's shape.
         """
         grads = list(grads)
         if trainable_variables is not None:
@@ -106,67 +146,63 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         check_shapes(grads, trainable_variables or ())
         return super().apply(grads, trainable_variables)
 
-    def noisy_update(self, rule, gradient, variable, *hyperparameters):
-        """Moves `variable` and its slots by one step of `rule`.
+    def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        """All variables at once, unless one by one is asked for.
 
-        `rule(gradient, variable, *slots, z, *hyperparameters)` returns the new
-        variable and the new slots; z is standard normal noise, or zero for a
-        variable that is excluded from noise.
+        Keras updates variables on replicas one by one. And a subclass that overrides
+        `update_step` expects to be called for each.
         """
-        packed = isinstance(variable, Packed | Piece)
-        members = variable.members if packed else [variable]
-        indices = [self._get_variable_index(member) for member in members]
-        targets = [[v, *self._slots[i]] for v, i in zip(members, indices, strict=True)]
-        dtype = _slot_dtype(variable.dtype)
-        noisy = self._is_noisy[indices[0]]
-        keys = self._keys or self._keys_of(indices)
-        # Not `cast`, which would make a Python number float32 on its way.
-        hyperparameters = tuple(
-            ops.convert_to_tensor(x, dtype) for x in hyperparameters
-        )
-        if packed:
-            program = compiled(_update_packed, rule, dtype, noisy)
-            state = [variable.pack(tensors) for tensors in zip(*targets, strict=True)]
-            key = keys.of_all(np.take(indices, variable.rows))
-            starts = ops.convert_to_tensor(variable.starts)
-            update = ops.cast(self.iterations, "int32")
-            new = program(state, gradient, key, starts, update, hyperparameters)
-            variable.assign(targets, new, update, self.assign)
+        own = type(self).update_step is LangevinOptimizer.update_step
+        if own and not backend.is_replicated():
+            step.take(self, grads, trainable_variables, learning_rate)
         else:
-            program = compiled_update(_update, rule, dtype, noisy)
-            gradient = ops.convert_to_tensor(gradient, sparse=False)
-            program(targets[0], gradient, keys.of(indices[0]), hyperparameters)
+            super()._backend_update_step(grads, trainable_variables, learning_rate)
 
-    def _keys_of(self, alone):
-        words = ops.convert_to_tensor(self._noise_words)
-        return Keys(words, ops.cast(self.iterations, "int32"), alone)
+    def update_step(self, gradient, variable, learning_rate):
+        """Moves one variable and its slots by one step of the rule."""
+        step.take(self, [gradient], [variable], learning_rate)
 
-    def _backend_update_step(self, gradients, variables, learning_rate):
-        indices = [self._get_variable_index(variable) for variable in variables]
-        noisy = [self._is_noisy[index] for index in indices]
-        kinds = [(v.dtype, each) for v, each in zip(variables, noisy, strict=True)]
-        parts = []
-        alone = set(range(len(variables)))
-        for together in choose([v.shape for v in variables], kinds):
-            packed = Packed([variables[i] for i in together])
-            parts.append((packed, [gradients[i] for i in together]))
-            alone -= set(together)
-        for position in list(alone):
-            for piece in pieces(variables[position]):
-                parts.append((piece, [gradients[position]]))
-                alone.discard(position)
-        alone = sorted(alone)
-        self._keys = self._keys_of([indices[i] for i in alone])
-        try:
-            for part, tensors in parts:
-                self.update_step(part.pack(tensors), part, learning_rate)
-            if alone:
-                gradients, variables = (
-                    [each[i] for i in alone] for each in (gradients, variables)
-                )
-                super()._backend_update_step(gradients, variables, learning_rate)
-        finally:
-            self._keys = None
+    def target(self, variable):
+        """What a step needs to know of a variable, as a `step.Target`."""
+        index = self._get_variable_index(variable)
+        return step.Target(self._kinds[index], index, [variable, *self._slots[index]])
+
+    def slots(self, variable):
+        """The slots of a variable that the optimizer was built with.
+
+        Args:
+            variable: A `keras.Variable`.
+
+        Returns:
+            A list of `keras.Variable`, in the order of `slot_names`; `None` for a
+            variable that Keras overwrites with its gradient.
+        """
+        return self._slots[self._get_variable_index(variable)]
+
+    def is_noisy(self, variable):
+        """Whether noise is added to a variable that the optimizer was built with."""
+        return self._kinds[self._get_variable_index(variable)].noisy
+
+    def words_of(self, variable):
+        """The two int32 words that tell its noise from that of all others."""
+        words = ops.convert_to_tensor(self.noise_words)
+        return words[self._get_variable_index(variable)]
+
+    def standard_normal(self, variable, update):
+        """The draw z of the step that was, or will be, made at an update count.
+
+        It is drawn even for a variable that is excluded from noise.
+
+        Args:
+            variable: A `keras.Variable` that the optimizer was built with.
+            update: An integer, or an int32 scalar: how many updates came before.
+
+        Returns:
+            A float32 tensor of the variable's shape.
+        """
+        words = self.words_of(variable)
+        key = noise.noise_key(words, ops.convert_to_tensor(update, "int32"))
+        return noise.normal(key, tuple(variable.shape))
 
     def exclude_from_noise(self, var_list=None, var_names=None):
         """Excludes variables from the random part of the update.
@@ -235,60 +271,16 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         return not excluded
 
     def _add_slot(self, variable, name):
-        value = variable.value if isinstance(variable, keras.Variable) else variable
-        colocated = contextlib.nullcontext()
-        if keras.backend.backend() == "tensorflow":
-            extended = self._distribution_strategy.extended
-            colocated = extended.colocate_vars_with(value)
-        with colocated:
+        with backend.colocated(self, variable):
             return self.add_variable(
                 shape=variable.shape,
-                dtype=_slot_dtype(variable.dtype),
+                dtype=step.slot_dtype(variable.dtype),
                 layout=getattr(variable, "_layout", None),
                 # TensorFlow refuses other characters, which names of variables
                 # that come from a SavedModel have.
                 name=re.sub(r"[^A-Za-z0-9_.\\-]", "_", exclusion.path(variable))
                 + f"_{name}",
             )
-
-
-def _update(rule, dtype, noisy, state, gradient, key, hyperparameters):
-    """The pure function that is compiled: new values of the variable and slots."""
-    shape = shape_of(state[0])
-    z = noise.normal(ops.unstack(key), shape) if noisy else ops.zeros(shape)
-    return _apply(rule, dtype, state, gradient, z, hyperparameters)
-
-
-def _update_packed(
-    rule, dtype, noisy, state, gradient, key, starts, update, hyperparameters
-):
-    """The same for variables that are packed into one matrix."""
-
-    def new_state():
-        z = ops.zeros(gradient.shape)
-        if noisy:
-            z = noise.normal_rows(key, starts, gradient.shape[1])
-        return _apply(rule, dtype, state, gradient, z, hyperparameters)
-
-    # XLA would compile noise and rule again for every variable that is unpacked from a
-    # step that it compiles as a whole. The condition is always true, but XLA cannot
-    # know. PyTorch's compiler, if any, would compile again for each `Cond` that Keras
-    # makes.
-    if keras.backend.backend() == "torch":
-        return new_state()
-    return ops.cond(ops.bitwise_or(update, 1) != 0, new_state, lambda: state)
-
-
-def _apply(rule, dtype, state, gradient, z, hyperparameters):
-    variable, *slots = state
-    new_variable, *new_slots = rule(
-        ops.cast(gradient, dtype),
-        ops.cast(variable, dtype),
-        *slots,
-        ops.cast(z, dtype),
-        *hyperparameters,
-    )
-    return [ops.cast(new_variable, variable.dtype), *new_slots]
 
 
 def check_shapes(grads, variables):
@@ -315,36 +307,6 @@ def _known_shape(gradient):
         return None
 
 
-def check_seed(seed):
-    if seed is None:
-        return
-    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
-        raise ValueError(
-            "`seed` must be a non-negative integer or None. "
-            f"Received: seed={seed!r} (of type {type(seed).__name__})"
-        )
-
-
 def _hyperparameters(cls):
-    return inspect.getmembers(cls, lambda member: isinstance(member, Hyperparameter))
-
-
-def _slot_dtype(dtype):
-    dtype = keras.backend.standardize_dtype(dtype)
-    return dtype if dtype == "float64" else "float32"
-
-
-def _position_in_multi_optimizer(optimizer):
-    """Which member of a `keras.optimizers.MultiOptimizer` is being built, or 0.
-
-    Members that were given one seed must not share noise, and both number their
-    variables from zero. Keras does not tell them that they are members, so this
-    looks for the caller.
-    """
-    frame = inspect.currentframe().f_back
-    while frame is not None:
-        owner = frame.f_locals.get("self")
-        if isinstance(owner, getattr(keras.optimizers, "MultiOptimizer", ())):
-            return owner.optimizers.index(optimizer)
-        frame = frame.f_back
-    return 0
+    kinds = Constant, Hyperparameter
+    return inspect.getmembers(cls, lambda member: isinstance(member, kinds))

@@ -1,0 +1,58 @@
+"""The one place that asks which backend Keras runs on.
+
+`tensorflow.py`, `jax.py` and `torch.py` offer the same functions, of which one set is
+chosen here, once:
+
+- `compiled(function, *static)`: `function(*static, *tensors)` as one compiled
+  computation of tensors, whatever the step around it does.
+- `compiled_update(function, *static)`: the same for `function(*static, values,
+  *tensors)`, called with a list of variables in the place of their values, to which the
+  results are assigned.
+- `in_one_call(function)`: `function` as one call to the backend; it may read variables.
+- `without_gradients(function)`: `function`, whose steps are not recorded.
+- `computed_once(update, make, state)`: `make()`, which no compiler computes again for
+  each use of its results; `state` has its structure.
+- `rows(table, numbers, update)`: rows of a table, each a tensor of its own.
+- `slices(vectors, begins, sizes, update)`: the same parts of several vectors.
+- `bitcast(x, dtype)`: the same 32 bits as numbers of another dtype.
+- `not_folded(index, key)`: `index`, whose sum with others no compiler stores.
+- `shape_of(tensor)`: a tuple, or a tensor where a program is traced for any shape.
+- `colocated(optimizer, variable)`: a scope that makes new variables beside it.
+- `is_partitioned()`: whether a tensor may lie on several devices.
+- `is_replicated()`: whether Keras must update each variable on each of its replicas.
+- `may_pack()`: whether several variables may be copied into one matrix; `PACKS_ALL`: or
+  only the smallest.
+- `may_cut(variable)`: whether it may be updated in parts.
+
+`update` is the update count everywhere, an int32 scalar.
+"""
+
+import importlib
+
+import keras
+
+NAME = keras.backend.backend()
+try:
+    chosen = importlib.import_module(f"keras_asgld.backend.{NAME}")
+except ModuleNotFoundError as error:
+    raise ImportError(
+        "`keras_asgld` runs on Keras's backends tensorflow, jax and torch. "
+        f"Received: backend={NAME!r}, or a part of it is missing: {error}"
+    ) from error
+
+PACKS_ALL = chosen.PACKS_ALL
+bitcast = chosen.bitcast
+colocated = chosen.colocated
+compiled = chosen.compiled
+compiled_update = chosen.compiled_update
+computed_once = chosen.computed_once
+in_one_call = chosen.in_one_call
+is_partitioned = chosen.is_partitioned
+is_replicated = chosen.is_replicated
+may_cut = chosen.may_cut
+may_pack = chosen.may_pack
+not_folded = chosen.not_folded
+rows = chosen.rows
+shape_of = chosen.shape_of
+slices = chosen.slices
+without_gradients = chosen.without_gradients

@@ -1,0 +1,107 @@
+"""JAX: jitted functions; the step around them is one already."""
+
+import contextlib
+import functools
+
+import jax
+import keras
+import numpy as np
+from keras import ops
+
+PACKS_ALL = False
+
+
+@functools.cache
+def compiled(function, *static):
+    return jax.jit(functools.partial(function, *static))
+
+
+def compiled_update(function, *static):
+    program = compiled(function, *static)
+
+    def update(variables, *tensors):
+        values = [ops.convert_to_tensor(variable) for variable in variables]
+        for variable, value in zip(variables, program(values, *tensors), strict=True):
+            variable.assign(value)
+
+    return update
+
+
+def in_one_call(function):
+    return function
+
+
+def without_gradients(function):
+    return function
+
+
+def computed_once(update, make, state):
+    # XLA would compute noise and rule again for every variable that is unpacked. The
+    # condition is always true, but XLA cannot know.
+    return ops.cond(ops.bitwise_or(update, 1) != 0, make, lambda: state)
+
+
+def slices(vectors, begins, sizes, update):
+    begins = _unknown(begins, update)
+    return [
+        [
+            ops.slice(vector, [begin], [size])
+            for begin, size in zip(begins, sizes, strict=True)
+        ]
+        for vector in vectors
+    ]
+
+
+def rows(table, numbers, update):
+    width = table.shape[1]
+    begins = [width * number for number in numbers]
+    [found] = slices([ops.reshape(table, (-1,))], begins, [width] * len(begins), update)
+    return found
+
+
+def _unknown(numbers, update):
+    """The numbers, of which the compiler does not know that they are constants.
+
+    XLA on a CPU compiles loops that are alike once, and loops that read at places of
+    their own are alike only as long as these are no constants of the program. So they
+    go through a choice that always falls on the same side.
+    """
+    # Unsigned, or JAX would ask of each whether it counts from the end.
+    numbers = [np.uint32(number) for number in numbers]
+    if jax.default_backend() != "cpu":
+        return numbers
+    return ops.cond((update | 1) != 0, lambda: numbers, lambda: numbers[::-1])
+
+
+def bitcast(x, dtype):
+    return ops.view(x, dtype)
+
+
+def not_folded(index, key):
+    return index
+
+
+def shape_of(tensor):
+    return tuple(tensor.shape)
+
+
+def colocated(optimizer, variable):
+    return contextlib.nullcontext()
+
+
+def is_partitioned():
+    # With one CPU nothing is; all else is split in ways of its own.
+    return keras.distribution.list_devices() != ["cpu:0"]
+
+
+def is_replicated():
+    return False
+
+
+def may_pack():
+    # Off the CPU the compiler itself puts small loops together.
+    return jax.default_backend() == "cpu" and keras.distribution.distribution() is None
+
+
+def may_cut(variable):
+    return False

@@ -1,0 +1,50 @@
+"""From an optimizer's `seed` to the words of its noise."""
+
+import inspect
+import numbers
+import random
+
+import keras
+
+from keras_asgld import noise
+
+
+def check_seed(seed):
+    """Raises `ValueError` unless `seed` is `None` or a non-negative integer."""
+    if seed is None:
+        return
+    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
+        raise ValueError(
+            "`seed` must be a non-negative integer or None. "
+            f"Received: seed={seed!r} (of type {type(seed).__name__})"
+        )
+
+
+def seed_in_force(seed):
+    """The seed itself or, for `None`, one that obeys `keras.utils.set_random_seed`."""
+    return random.getrandbits(63) if seed is None else int(seed)
+
+
+def words(seed, optimizer, count):
+    """The words of the noise of an optimizer that is being built on `count` variables.
+
+    Returns:
+        A NumPy int32 array of shape (count, 2).
+    """
+    return noise.noise_words(seed, count, _position_in_multi_optimizer(optimizer))
+
+
+def _position_in_multi_optimizer(optimizer):
+    """Which member of a `keras.optimizers.MultiOptimizer` is being built, or 0.
+
+    Members that were given one seed must not share noise, and both number their
+    variables from zero. Keras does not tell them that they are members, so this
+    looks for the caller.
+    """
+    frame = inspect.currentframe().f_back
+    while frame is not None:
+        owner = frame.f_locals.get("self")
+        if isinstance(owner, getattr(keras.optimizers, "MultiOptimizer", ())):
+            return owner.optimizers.index(optimizer)
+        frame = frame.f_back
+    return 0

@@ -1,0 +1,227 @@
+"""One step: the variables in groups, and for each group gather, noise, rule, scatter.
+
+A group is one variable, several small ones packed into a matrix, or a part of a large
+one. Whatever it is, its rule is given tensors of one shape.
+"""
+
+import functools
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_asgld import backend, noise
+from keras_asgld.optimizers import packing
+
+
+class Kind(NamedTuple):
+    """What the variables of one group have in common."""
+
+    rule: Callable
+    dtype: str
+    noisy: bool
+
+
+class Target(NamedTuple):
+    """A variable to be moved: what is assigned to, and where its noise is from."""
+
+    kind: Kind
+    index: int  # of the variable among those that the optimizer was built with
+    state: list  # the variable and its slots
+
+
+@backend.without_gradients
+def take(optimizer, gradients, variables, learning_rate):
+    """Moves variables and their slots by one step of the optimizer's rule.
+
+    Args:
+        optimizer: A `LangevinOptimizer` that is built.
+        gradients: A list of gradients, none of them `None`.
+        variables: A list of as many variables that it was built with.
+        learning_rate: A scalar.
+    """
+    numbers = [
+        *optimizer.numbers(learning_rate),
+        *optimizer.network_numbers(gradients, variables),
+    ]
+    update = ops.cast(optimizer.iterations, "int32")
+    gradients = [ops.convert_to_tensor(each, sparse=False) for each in gradients]
+    groups = grouped([optimizer.target(variable) for variable in variables])
+    for group, key in zip(
+        groups, _keys(optimizer.noise_words, update, groups), strict=True
+    ):
+        # Not `cast`, which would make a Python number float32 on its way.
+        dtype = slot_dtype(group.kind.dtype)
+        own = tuple(ops.convert_to_tensor(number, dtype) for number in numbers)
+        group.move([gradients[place] for place in group.places], key, update, own)
+
+
+def grouped(targets):
+    """Every target in one group, or a large one in several that share it."""
+    shapes = [tuple(target.state[0].shape) for target in targets]
+    kinds = [target.kind for target in targets]
+    groups = [Packed(targets, places) for places in packing.choose(shapes, kinds)]
+    packed = {place for group in groups for place in group.places}
+    for place, target in enumerate(targets):
+        if place not in packed:
+            parts = packing.parts(target.state[0])
+            groups += [Part(target, place, *part) for part in parts]
+            groups += [] if parts else [Whole(target, place)]
+    return groups
+
+
+def _keys(words, update, groups):
+    """For each group the noise's keys at this update, of all variables made together.
+
+    One that is updated whole is given its own key, not the table with its index: XLA
+    would take the index for a constant and compile one program a variable instead
+    of one a shape.
+    """
+    words = ops.convert_to_tensor(words)
+    halves = noise.noise_key((words[:, 0], words[:, 1]), update)
+    indices = [group.rows for group in groups if isinstance(group, Whole)]
+    whole = iter(backend.rows(ops.stack(halves, axis=1), indices, update))
+    for group in groups:
+        if isinstance(group, Whole):
+            yield next(whole)
+        else:
+            yield [ops.take(half, group.rows) for half in halves]
+
+
+class Whole:
+    """One variable as it is. Nothing is gathered: its program reads and assigns."""
+
+    def __init__(self, target, place):
+        self.kind, self.rows, self.state = target
+        self.places = [place]
+
+    def move(self, gradients, key, update, numbers):
+        program = backend.compiled_update(_new_whole, self.kind)
+        program(self.state, *gradients, key, numbers)
+
+
+class _Matrix:
+    """A group whose rows are pieces of variables.
+
+    Attributes:
+        kind: The `Kind` of its variables.
+        places: Their places among the step's variables.
+        rows: For each row, the index of its variable in the optimizer.
+        starts: For each row, the flat index of the element it begins with.
+        states: For each variable, what is assigned to.
+    """
+
+    def move(self, gradients, key, update, numbers):
+        state = [self.gather(tensors) for tensors in zip(*self.states, strict=True)]
+        program = backend.compiled(_new_matrices, self.kind)
+        starts = ops.convert_to_tensor(self.starts)
+        new = program(state, self.gather(gradients), key, starts, update, numbers)
+        self.scatter(new, update)
+
+
+class Packed(_Matrix):
+    """Small variables in the rows of one matrix; each begins a new row."""
+
+    def __init__(self, targets, places):
+        targets = [targets[place] for place in places]
+        self.kind, self.places = targets[0].kind, places
+        self.states = [target.state for target in targets]
+        self._shapes = [tuple(target.state[0].shape) for target in targets]
+        self._counts = [packing.row_count(shape) for shape in self._shapes]
+        self.rows = np.repeat([target.index for target in targets], self._counts)
+        ends = [n * packing.WIDTH for n in self._counts]
+        starts = [np.arange(0, end, packing.WIDTH, dtype="int32") for end in ends]
+        self.starts = np.concatenate(starts)
+
+    def gather(self, tensors):
+        """One matrix of the variables' values, gradients or slots."""
+        parts = []
+        zeros = functools.cache(lambda size, dtype: ops.zeros((size,), dtype))
+        for tensor, shape in zip(tensors, self._shapes, strict=True):
+            tensor = ops.convert_to_tensor(tensor)
+            parts.append(_reshaped(tensor, (math.prod(shape),)))
+            if padding := -math.prod(shape) % packing.WIDTH:
+                parts.append(zeros(padding, tensor.dtype))
+        return ops.reshape(ops.concatenate(parts), (len(self.rows), packing.WIDTH))
+
+    def scatter(self, matrices, update):
+        """Assigns what `gather` would have made the matrices of."""
+        sizes = [math.prod(shape) for shape in self._shapes]
+        begins = [packing.WIDTH * sum(self._counts[:i]) for i in range(len(sizes))]
+        vectors = [ops.reshape(matrix, (-1,)) for matrix in matrices]
+        columns = zip(*self.states, strict=True)
+        for targets, tensors in zip(
+            columns, backend.slices(vectors, begins, sizes, update), strict=True
+        ):
+            for target, tensor, shape in zip(
+                targets, tensors, self._shapes, strict=True
+            ):
+                target.assign(_reshaped(tensor, shape))
+
+
+class Part(_Matrix):
+    """The elements from `begin` to `end` of one variable, as a matrix of one row.
+
+    What it gathers are views, into which it scatters: it is PyTorch's alone.
+    """
+
+    def __init__(self, target, place, begin, end):
+        self.kind, self.places = target.kind, [place]
+        self.states = [target.state]
+        self.rows = np.array([target.index])
+        # Counted modulo 2**32, in a signed integer.
+        self.starts = np.array([begin], "uint32").view("int32")
+        self._elements = slice(begin, end)
+
+    def gather(self, tensors):
+        [tensor] = tensors
+        return ops.convert_to_tensor(tensor).reshape(-1)[None, self._elements]
+
+    def scatter(self, matrices, update):
+        for target, matrix in zip(*self.states, matrices, strict=True):
+            self.gather([target])[:] = matrix
+
+
+def _new_whole(kind, state, gradient, key, numbers):
+    """The pure function that is compiled: the new values of a variable and slots."""
+    draw = lambda shape: noise.normal(ops.unstack(key), shape)  # noqa: E731
+    return _new_state(kind, draw, state, gradient, numbers)
+
+
+def _new_matrices(kind, state, gradient, key, starts, update, numbers):
+    """The same for variables whose pieces are the rows of matrices."""
+    draw = lambda shape: noise.normal_rows(key, starts, shape[1])  # noqa: E731
+    return backend.computed_once(
+        update, lambda: _new_state(kind, draw, state, gradient, numbers), state
+    )
+
+
+def _new_state(kind, draw, state, gradient, numbers):
+    variable, *slots = state
+    dtype = slot_dtype(kind.dtype)
+    shape = backend.shape_of(variable)
+    z = draw(shape) if kind.noisy else ops.zeros(shape)
+    new_variable, *new_slots = kind.rule(
+        ops.cast(gradient, dtype),
+        ops.cast(variable, dtype),
+        *slots,
+        ops.cast(z, dtype),
+        *numbers,
+    )
+    return [ops.cast(new_variable, variable.dtype), *new_slots]
+
+
+def slot_dtype(dtype):
+    """The dtype of the slots and of the arithmetic, for a variable's dtype."""
+    dtype = keras.backend.standardize_dtype(dtype)
+    return dtype if dtype == "float64" else "float32"
+
+
+def _reshaped(tensor, shape):
+    # Most small variables are vectors. To trace an operation for nothing, hundreds of
+    # times, would be a good part of the first call; a sparse gradient that was made
+    # dense may not know its length.
+    return tensor if tuple(tensor.shape) == shape else ops.reshape(tensor, shape)

@@ -1,0 +1,64 @@
+"""Variables that are kept free of noise."""
+
+import keras
+import numpy as np
+import pytest
+
+from keras_asgld import ASGLD
+from tests.support import reference
+from tests.support.family import as_numpy, small_model
+
+
+def test_excluded_variables_are_moved_without_noise(member, start, gradients):
+    for selection in ("var_list", "var_names"):
+        variables = [keras.Variable(start, name=name) for name in ("plain", "noisy")]
+        optimizer = member()
+        chosen = [variables[0]] if selection == "var_list" else ["plain"]
+        optimizer.exclude_from_noise(**{selection: chosen})
+        for g in gradients:
+            optimizer.apply([keras.ops.convert_to_tensor(g)] * 2, variables)
+        rule, slots = reference.RULES[member.name]
+        theta, slots = start.astype("float64"), [np.zeros_like(start)] * slots
+        for g in gradients.astype("float64"):
+            theta, slots = rule(theta, slots, g, np.zeros_like(theta), **member.numbers)
+        np.testing.assert_allclose(as_numpy(variables[0]), theta, atol=3e-5)
+        states = reference.trajectory(
+            optimizer, start, gradients, index=1, **member.numbers
+        )
+        np.testing.assert_allclose(as_numpy(variables[1]), states[-1][0], atol=3e-5)
+
+
+def test_exclusion_matches_the_names_of_layers(member):
+    model = small_model()
+    optimizer = member()
+    optimizer.exclude_from_noise(var_names=["hidden"])
+    optimizer.build(model.trainable_variables)
+    noisy = [optimizer.is_noisy(v) for v in model.trainable_variables]
+    assert noisy == [False, False, True, True]
+
+
+def test_a_pattern_that_matches_nothing_is_warned_of(member):
+    optimizer = member()
+    optimizer.exclude_from_noise(var_names=["hidden", "hiden"])
+    with pytest.warns(UserWarning, match="'hiden' matches none of the 4") as caught:
+        optimizer.build(small_model().trainable_variables)
+    assert len(caught) == 1
+
+
+def test_exclusion_after_build_is_refused(member, start):
+    optimizer = member()
+    optimizer.build([keras.Variable(start)])
+    with pytest.raises(ValueError, match="exclude_from_noise"):
+        optimizer.exclude_from_noise(var_names=["bias"])
+
+
+@pytest.mark.parametrize("names", ["bias", ["("], [3], 5])
+def test_names_that_are_no_list_of_patterns_are_refused(names):
+    with pytest.raises(ValueError, match="`var_names` must be a list"):
+        ASGLD().exclude_from_noise(var_names=names)
+
+
+@pytest.mark.parametrize("variables", [["kernel"], "kernel", np.ones(3)])
+def test_what_is_no_list_of_variables_is_not_excluded(variables):
+    with pytest.raises(ValueError, match="`var_list` must be a list of variables"):
+        ASGLD().exclude_from_noise(variables)

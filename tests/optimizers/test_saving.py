@@ -1,0 +1,52 @@
+"""Configurations and saved models give the optimizer back."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tests.support.family import as_numpy, regression_data, run, small_model
+
+
+def test_configuration_round_trip(member):
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.1, 10, 0.9)
+    optimizer = member(learning_rate=schedule, weight_decay=0.01, clipnorm=1.0)
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(optimizer)))
+    copy = keras.saving.deserialize_keras_object(config)
+    assert type(copy) is member.cls
+    assert copy.get_config() == optimizer.get_config()
+    assert copy.seed == 7
+
+
+def test_configuration_without_a_seed_does_not_repeat_the_noise(
+    member, start, gradients
+):
+    optimizer = member(seed=None)
+    copy = member.cls.from_config(optimizer.get_config())
+    _, a = run(optimizer, start, gradients[:2])
+    _, b = run(copy, start, gradients[:2])
+    assert optimizer.get_config()["seed"] is None
+    assert (a != b).all()
+
+
+@pytest.mark.parametrize("form", ["model.keras", "model.weights.h5"])
+def test_saved_and_loaded_model_goes_on_to_the_bit(member, tmp_path, form):
+    x, y = regression_data()
+    model = small_model()
+    model.compile(optimizer=member(seed=None), loss="mse")
+    model.fit(x, y, epochs=2, verbose=0, shuffle=False)
+    path = tmp_path / form
+    if form.endswith(".keras"):
+        model.save(path)
+        loaded = keras.saving.load_model(path)
+    else:
+        model.save_weights(path)
+        loaded = small_model(seed=1)
+        loaded.compile(optimizer=member(seed=None), loss="mse")
+        loaded.optimizer.build(loaded.trainable_variables)
+        loaded.load_weights(path)
+    for each in (model, loaded):
+        each.fit(x, y, epochs=2, verbose=0, shuffle=False)
+    for a, b in zip(model.variables, loaded.variables, strict=True):
+        np.testing.assert_array_equal(as_numpy(a), as_numpy(b))

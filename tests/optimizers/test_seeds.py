@@ -1,0 +1,58 @@
+"""What seeds promise: which noise is the same and which is not."""
+
+import keras
+import numpy as np
+
+from tests.support.family import as_numpy, run
+
+
+def test_one_seed_gives_one_trajectory(member, start, gradients):
+    _, a = run(member(seed=11), start, gradients)
+    _, b = run(member(seed=11), start, gradients)
+    _, c = run(member(seed=12), start, gradients)
+    np.testing.assert_array_equal(a, b)
+    assert np.abs(a - c).min(axis=(1, 2)).max() > 0
+
+
+def test_seed_none_obeys_set_random_seed(member, start, gradients):
+    trajectories = []
+    for seed in (5, 5, 6):
+        keras.utils.set_random_seed(seed)
+        trajectories.append(run(member(seed=None), start, gradients[:3])[1])
+    np.testing.assert_array_equal(trajectories[0], trajectories[1])
+    assert (trajectories[0] != trajectories[2]).all()
+
+
+def test_equal_shapes_and_successive_updates_get_different_noise(member):
+    n = 20_000
+    optimizer = member(learning_rate=1.0)
+    variables = [keras.Variable(np.zeros(n, "float32")) for _ in range(2)]
+    gradient = keras.ops.convert_to_tensor(np.ones(n, "float32"))
+    steps, last = [], [np.zeros(n)] * 2
+    for _ in range(3):
+        optimizer.apply([gradient] * 2, variables)
+        now = [as_numpy(v).astype("float64") for v in variables]
+        steps += [b - a for a, b in zip(last, now, strict=True)]
+        last = now
+    if member.name == "SGHMC":
+        # What its momentum carries over is no noise of the step.
+        carried = member.numbers["momentum"] * np.array(steps[:-2])
+        steps[2:] = list(steps[2:] - carried)
+    correlation = np.corrcoef(steps) - np.eye(6)
+    assert np.abs(correlation).max() < 5 / np.sqrt(n)
+
+
+def test_members_of_a_multi_optimizer_do_not_share_noise(member):
+    n = 20_000
+    variables = [
+        keras.Variable(np.zeros(n, "float32"), name=name) for name in ("one", "two")
+    ]
+    members = [member(learning_rate=1.0) for _ in range(2)]
+    optimizer = keras.optimizers.MultiOptimizer(
+        keras.optimizers.OptimizerMap(members[0], {".*two": members[1]})
+    )
+    gradient = keras.ops.convert_to_tensor(np.ones(n, "float32"))
+    for _ in range(2):
+        optimizer.apply([gradient] * 2, variables)
+    correlation = np.corrcoef([as_numpy(v) for v in variables])[0, 1]
+    assert abs(correlation) < 5 / np.sqrt(n)
