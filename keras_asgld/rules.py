@@ -17,7 +17,9 @@ def asgld(gradient, variable, mu, C, z, learning_rate, momentum, noise):
     compiler then works in place and keeps no copy of the old mu.
     """
     mu = mu + (1 - momentum) * (gradient - mu)
-    gain = ops.where(momentum > 0, (1 - momentum) / momentum, 0.0)
+    # Without momentum C is zero; to divide by it nevertheless would alarm who checks.
+    divisor = ops.where(momentum > 0, momentum, 1.0)
+    gain = ops.where(momentum > 0, (1 - momentum) / divisor, 0.0)
     C = momentum * C + gain * ops.square(gradient - mu)
     xi = mu + ops.sqrt(C) * z
     variable = variable - learning_rate * (gradient + noise * xi)

@@ -8,11 +8,19 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_asgld import config
+
 PACKS_ALL = False
 
 
-@functools.cache
 def compiled(function, *static):
+    if not config.is_compilation_enabled():
+        return functools.partial(function, *static)
+    return _jitted(function, *static)
+
+
+@functools.cache
+def _jitted(function, *static):
     return jax.jit(functools.partial(function, *static))
 
 

@@ -7,12 +7,20 @@ that XLA compiles as a whole it is merged into that.
 """
 
 import functools
+import platform
+import weakref
 
 import keras
 import tensorflow as tf
 from keras import ops
+from tensorflow.python.eager import context
+
+from keras_asgld import config
 
 PACKS_ALL = False
+
+# TensorFlow's state of this process → programs, which end with it.
+_programs = weakref.WeakKeyDictionary()
 
 
 def compiled(function, *static):
@@ -65,15 +73,35 @@ def _update_in_place(function, static, specs, handles, *tensors):
         tf.raw_ops.AssignVariableOp(resource=handle, value=value)
 
 
-@functools.cache
 def _program(function, static, signature=None):
     """One for all variables and optimizers that have these arguments in common."""
-    # A partial, since to TensorFlow all that come from one piece of code are one
-    # function, and it would warn that this is traced again and again.
-    function = functools.partial(function, *static)
-    return tf.function(
-        function, jit_compile=True, autograph=False, input_signature=signature
-    )
+    programs = _programs.setdefault(context.context(), {})
+    key = function, static, signature, _compiles()
+    if key not in programs:
+        # A partial, since to TensorFlow all that come from one piece of code are one
+        # function, and it would warn that this is traced again and again.
+        programs[key] = tf.function(
+            functools.partial(function, *static),
+            jit_compile=_compiles(),
+            autograph=False,
+            input_signature=signature,
+        )
+    return programs[key]
+
+
+def _compiles():
+    if not config.is_compilation_enabled() or _on_apples_gpu():
+        return False
+    # Checks of numerics and other debuggers look at each operation, and have no form
+    # that XLA can compile.
+    return not context.context().op_callbacks
+
+
+@functools.cache
+def _on_apples_gpu():
+    # Where Keras turns XLA off too.
+    on_arm = platform.system() == "Darwin" and "arm" in platform.processor().lower()
+    return on_arm and bool(tf.config.list_physical_devices("GPU"))
 
 
 def _as_tensors(structure):

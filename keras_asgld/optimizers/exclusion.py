@@ -1,7 +1,8 @@
-"""Variables that are kept free of noise, chosen by patterns of their paths."""
+"""Variables that are kept free of noise, chosen by themselves or by their paths."""
 
 import re
 import warnings
+from typing import NamedTuple
 
 
 def path(variable):
@@ -9,8 +10,79 @@ def path(variable):
     return getattr(variable, "path", variable.name)
 
 
-def matches(pattern, variable):
-    return re.search(pattern, path(variable)) is not None
+class Exclusion(NamedTuple):
+    """What `exclude_from_noise` was told.
+
+    Attributes:
+        keys: What the optimizer knows chosen variables by. It lasts as long as they.
+        paths: Their paths, which a configuration can hold.
+        patterns: Regular expressions that occur in the paths of others.
+    """
+
+    keys: tuple = ()
+    paths: tuple = ()
+    patterns: tuple = ()
+
+    def among(self, variables, keys):
+        """For each of the variables that are trained, whether it is excluded.
+
+        Warns of what excludes none of them. It may be misspelt, or of a model whose
+        layers have other names, and leaves noise where none is wanted. It is no error,
+        for the variables of a layer that is frozen are not among these.
+
+        Args:
+            variables: A list of variables.
+            keys: What the optimizer knows them by.
+        """
+        found = {pattern: _containing(pattern, variables) for pattern in self.patterns}
+        if not self.keys:  # else another of the same path is not meant
+            found |= {path: _at(path, variables) for path in self.paths}
+        for each, positions in found.items():
+            if not positions:
+                _warn(each, variables)
+        chosen = {position for positions in found.values() for position in positions}
+        return [
+            position in chosen or key in self.keys for position, key in enumerate(keys)
+        ]
+
+    def to_config(self):
+        return {"paths": list(self.paths), "var_names": list(self.patterns)}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(paths=tuple(config["paths"]), patterns=tuple(config["var_names"]))
+
+
+def _containing(pattern, variables):
+    return [i for i, v in enumerate(variables) if re.search(pattern, path(v))]
+
+
+def _at(wanted, variables):
+    paths = [path(variable) for variable in variables]
+    exact = [i for i, each in enumerate(paths) if each == wanted]
+    return exact or [i for i, each in enumerate(paths) if _same_in_copy(each, wanted)]
+
+
+def _same_in_copy(path, other):
+    """Whether paths differ in no more than the model that one of them begins with.
+
+    A copy of a `Sequential` model gets a name with another number, or its variables'
+    paths do without.
+    """
+    if path.endswith(f"/{other}") or other.endswith(f"/{path}"):
+        return True
+    (own, *parts), (others, *other_parts) = path.split("/"), other.split("/")
+    numberless = [re.sub(r"_\d+$", "", name) for name in (own, others)]
+    return len(parts) > 1 and parts == other_parts and len(set(numberless)) == 1
+
+
+def _warn(idle, variables):
+    first = ", ".join(path(variable) for variable in variables[:3])
+    warnings.warn(
+        f"`exclude_from_noise`: {idle!r} matches none of the {len(variables)} "
+        f"variables that are trained ({first}, …), so it keeps no noise off.",
+        stacklevel=5,
+    )
 
 
 def check_variables(var_list):
@@ -41,20 +113,3 @@ def check_patterns(var_names):
             "`var_names` must be a list of strings that are regular expressions. "
             f"Received: var_names={var_names!r}"
         )
-
-
-def warn_of_idle(patterns, variables):
-    """Warns of each pattern that matches none of the variables to be trained.
-
-    It may be misspelt, which leaves noise where none is wanted. It is no error, for the
-    variables of a layer that is frozen are not among these.
-    """
-    for pattern in patterns:
-        if not any(matches(pattern, variable) for variable in variables):
-            first = ", ".join(path(variable) for variable in variables[:3])
-            warnings.warn(
-                f"`exclude_from_noise`: {pattern!r} matches none of the "
-                f"{len(variables)} variables that are trained ({first}, …), so it "
-                "keeps no noise off.",
-                stacklevel=4,
-            )

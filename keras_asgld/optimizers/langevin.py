@@ -9,6 +9,7 @@ from keras import ops
 
 from keras_asgld import backend, noise
 from keras_asgld.optimizers import exclusion, seeding, step
+from keras_asgld.optimizers.exclusion import Exclusion
 from keras_asgld.optimizers.hyperparameter import Constant, Hyperparameter, check_scalar
 
 KEYWORD_ARGS = """weight_decay: A float or `None`. Decoupled weight decay, done before
@@ -68,7 +69,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         # configuration without a seed does not repeat it.
         self.seed = seed
         self._seed_in_force = seeding.seed_in_force(seed)
-        self._excluded_from_noise = (), ()
+        self._excluded_from_noise = Exclusion()
 
     @property
     def learning_rate(self):
@@ -112,10 +113,12 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             aggregation="only_first_replica",
             name="noise_words",
         )
+        keys = [self._var_key(variable) for variable in variables]
+        excluded = self._excluded_from_noise.among(variables, keys)
         self._kinds = [
-            step.Kind(self.rule_of(v), v.dtype, self._uses_noise(v)) for v in variables
+            step.Kind(self.rule_of(variable), variable.dtype, not quiet)
+            for variable, quiet in zip(variables, excluded, strict=True)
         ]
-        exclusion.warn_of_idle(self._excluded_from_noise[1], variables)
         self._slots = [
             None
             if self._overwrite_variable_with_gradient(variable)
@@ -211,11 +214,10 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         averages and its effective learning rate, and is moved deterministically.
         Must be called before the optimizer is built.
 
-        As with Keras's `exclude_from_weight_decay`, what is excluded is not stored with
-        a model: `load_model` gives an optimizer that adds noise to all. To go on with
-        an exclusion, make and compile the model anew, call
-        `model.optimizer.build(model.trainable_variables)` (without it Keras leaves the
-        optimizer's state in the file) and `load_weights` the file.
+        What is excluded is part of the optimizer's configuration, and so of a saved
+        model, its copies and clones: the patterns, and of variables their paths. A
+        copy whose layers have other names warns of paths that it does not know.
+        (Keras's `exclude_from_weight_decay` is not stored.)
 
         Args:
             var_list: A list of variables to exclude. Each call replaces the one before.
@@ -236,14 +238,19 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             )
         exclusion.check_variables(var_list)
         exclusion.check_patterns(var_names)
-        keys = [self._var_key(variable) for variable in var_list or []]
-        self._excluded_from_noise = keys, list(var_names or ())
+        self._excluded_from_noise = Exclusion(
+            keys=tuple(self._var_key(variable) for variable in var_list or ()),
+            paths=tuple(exclusion.path(variable) for variable in var_list or ()),
+            patterns=tuple(var_names or ()),
+        )
 
     def get_config(self):
         config = super().get_config()
         config["seed"] = self.seed
         for name, hyperparameter in _hyperparameters(type(self)):
             config[name] = hyperparameter.config(self)
+        if any(self._excluded_from_noise):
+            config["excluded_from_noise"] = self._excluded_from_noise.to_config()
         return config
 
     @classmethod
@@ -254,7 +261,11 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
                 config[name] = keras.saving.deserialize_keras_object(
                     config[name], custom_objects=custom_objects
                 )
-        return super().from_config(config, custom_objects=custom_objects)
+        excluded = config.pop("excluded_from_noise", None)
+        optimizer = super().from_config(config, custom_objects=custom_objects)
+        if excluded:
+            optimizer._excluded_from_noise = Exclusion.from_config(excluded)
+        return optimizer
 
     def _apply_weight_decay(self, variables):
         # PyTorch's fused operation refuses an empty list, which is what is left
@@ -262,13 +273,6 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         decayed = [v for v in variables if self._use_weight_decay(v)]
         if decayed:
             super()._apply_weight_decay(decayed)
-
-    def _uses_noise(self, variable):
-        keys, patterns = self._excluded_from_noise
-        excluded = self._var_key(variable) in keys or any(
-            exclusion.matches(pattern, variable) for pattern in patterns
-        )
-        return not excluded
 
     def _add_slot(self, variable, name):
         with backend.colocated(self, variable):

@@ -1,12 +1,16 @@
 """Variables that are kept free of noise."""
 
+import copy
+import json
+import pickle
+
 import keras
 import numpy as np
 import pytest
 
 from keras_asgld import ASGLD
 from tests.support import reference
-from tests.support.family import as_numpy, small_model
+from tests.support.family import as_numpy, regression_data, small_model
 
 
 def test_excluded_variables_are_moved_without_noise(member, start, gradients):
@@ -62,3 +66,58 @@ def test_names_that_are_no_list_of_patterns_are_refused(names):
 def test_what_is_no_list_of_variables_is_not_excluded(variables):
     with pytest.raises(ValueError, match="`var_list` must be a list of variables"):
         ASGLD().exclude_from_noise(variables)
+
+
+def deep_copied(model, tmp_path):
+    return copy.deepcopy(model)
+
+
+def pickled(model, tmp_path):
+    return pickle.loads(pickle.dumps(model))
+
+
+def saved(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    return keras.saving.load_model(tmp_path / "model.keras")
+
+
+def serialized(model, tmp_path):
+    again = small_model(seed=1)
+    config = keras.optimizers.serialize(model.optimizer)
+    again.compile(keras.optimizers.get(json.loads(json.dumps(config))), "mse")
+    return again
+
+
+@pytest.mark.parametrize("way", [deep_copied, pickled, saved, serialized])
+@pytest.mark.parametrize("selection", ["var_list", "var_names"])
+def test_a_copy_keeps_noise_off_the_same_variables(way, selection, tmp_path):
+    model = small_model()
+    optimizer = ASGLD(0.05, seed=7)
+    chosen = ["hidden"] if selection == "var_names" else model.layers[0].variables
+    optimizer.exclude_from_noise(**{selection: chosen})
+    model.compile(optimizer, "mse")
+    model.fit(*regression_data(), verbose=0)
+    again = way(model, tmp_path)
+    again.fit(*regression_data(), verbose=0)
+    noisy = [again.optimizer.is_noisy(v) for v in again.trainable_variables]
+    assert noisy == [False, False, True, True]
+    assert again.optimizer.get_config() == optimizer.get_config()
+
+
+def test_a_copy_whose_layers_have_other_names_warns():
+    model = small_model()
+    optimizer = ASGLD(0.05, seed=7)
+    optimizer.exclude_from_noise(var_list=[model.layers[0].kernel])
+    other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(8, name="first")])
+    again = ASGLD.from_config(optimizer.get_config())
+    with pytest.warns(UserWarning, match="hidden/kernel' matches none of the 2"):
+        again.build(other.trainable_variables)
+
+
+def test_of_two_variables_of_one_path_the_given_one_is_excluded():
+    pair = [keras.Variable(np.ones(3), name="twin") for _ in range(2)]
+    assert pair[0].path == pair[1].path
+    optimizer = ASGLD(0.05, seed=7)
+    optimizer.exclude_from_noise(var_list=pair[:1])
+    optimizer.build(pair)
+    assert [optimizer.is_noisy(v) for v in pair] == [False, True]

@@ -2,8 +2,6 @@
 
 import inspect
 
-import inspect
-
 import keras
 import numpy as np
 import pytest
