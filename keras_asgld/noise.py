@@ -16,6 +16,7 @@ communication.
 import hashlib
 import math
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -70,9 +71,19 @@ def noise_key(words, update):
 
     Args:
         words: A row of `noise_words`, or two tensors with the words of many variables.
-        update: The update count, an int32 scalar.
+        update: The update count, an integer scalar. Beyond 2**32 the noise goes on
+            where the count has 64 bits, as Keras's has on TensorFlow.
     """
+    if keras.backend.standardize_dtype(update.dtype) == "int64":
+        words, update = _of_64_bits(words, update)
     return _mix(words[0] ^ update), words[1] + update * 0x1E3779B9
+
+
+def _of_64_bits(words, update):
+    """Words that depend on a count's upper half, and its lower half."""
+    upper = ops.cast(ops.bitwise_right_shift(update, 32), "int32")
+    words = words[0] + upper * 0x5BD1E995, words[1] + upper * 0x2545F491
+    return words, ops.cast(update, "int32")
 
 
 def random_bits(key, shape):

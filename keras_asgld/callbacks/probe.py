@@ -61,7 +61,7 @@ class Probe:
         optimizer = self.optimizer
         numbers = optimizer.numbers(optimizer.learning_rate)
         return {
-            "update": _copy(ops.cast(optimizer.iterations, "int32")),
+            "update": _copy(optimizer.iterations),
             "numbers": [_copy(ops.cast(each, "float32")) for each in numbers],
             "state": self._read(),
         }
@@ -79,7 +79,7 @@ class Probe:
             effective learning rate; `updates`, the number of updates since `before`.
         """
         optimizer = self.optimizer
-        update = ops.cast(optimizer.iterations, "int32") - 1
+        update = optimizer.iterations - 1
         decays = tuple(
             float(optimizer.weight_decay or 0) * optimizer._use_weight_decay(variable)
             for variable in self._measured()

@@ -198,13 +198,14 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
 
         Args:
             variable: A `keras.Variable` that the optimizer was built with.
-            update: An integer, or an int32 scalar: how many updates came before.
+            update: An integer scalar: how many updates came before.
 
         Returns:
             A float32 tensor of the variable's shape.
         """
         words = self.words_of(variable)
-        key = noise.noise_key(words, ops.convert_to_tensor(update, "int32"))
+        update = ops.cast(update, self.iterations.dtype)
+        key = noise.noise_key(words, update)
         return noise.normal(key, tuple(variable.shape))
 
     def exclude_from_noise(self, var_list=None, var_names=None):

@@ -50,9 +50,7 @@ def take(optimizer, gradients, variables, learning_rate):
     update = ops.cast(optimizer.iterations, "int32")
     gradients = [ops.convert_to_tensor(each, sparse=False) for each in gradients]
     groups = grouped([optimizer.target(variable) for variable in variables])
-    for group, key in zip(
-        groups, _keys(optimizer.noise_words, update, groups), strict=True
-    ):
+    for group, key in zip(groups, _keys(optimizer, update, groups), strict=True):
         # Not `cast`, which would make a Python number float32 on its way.
         dtype = slot_dtype(group.kind.dtype)
         own = tuple(ops.convert_to_tensor(number, dtype) for number in numbers)
@@ -73,15 +71,15 @@ def grouped(targets):
     return groups
 
 
-def _keys(words, update, groups):
+def _keys(optimizer, update, groups):
     """For each group the noise's keys at this update, of all variables made together.
 
     One that is updated whole is given its own key, not the table with its index: XLA
     would take the index for a constant and compile one program a variable instead
     of one a shape.
     """
-    words = ops.convert_to_tensor(words)
-    halves = noise.noise_key((words[:, 0], words[:, 1]), update)
+    words = ops.convert_to_tensor(optimizer.noise_words)
+    halves = noise.noise_key((words[:, 0], words[:, 1]), optimizer.iterations)
     indices = [group.rows for group in groups if isinstance(group, Whole)]
     whole = iter(backend.rows(ops.stack(halves, axis=1), indices, update))
     for group in groups:

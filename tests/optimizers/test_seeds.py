@@ -2,7 +2,9 @@
 
 import keras
 import numpy as np
+import pytest
 
+from keras_asgld import ASGLD, noise
 from tests.support.family import as_numpy, run
 
 
@@ -56,3 +58,37 @@ def test_members_of_a_multi_optimizer_do_not_share_noise(member):
         optimizer.apply([gradient] * 2, variables)
     correlation = np.corrcoef([as_numpy(v) for v in variables])[0, 1]
     assert abs(correlation) < 5 / np.sqrt(n)
+
+
+@pytest.mark.parametrize("count", [5, 2**31 - 1, 2**31, 2**32 - 1])
+def test_noise_of_a_64_bit_count_is_that_of_its_32_bits(count):
+    optimizer = ASGLD(seed=7)
+    variable = keras.Variable(np.ones(50, "float32"))
+    optimizer.build([variable])
+    words = noise.noise_words(7, 1)[0]
+    key = noise.noise_key(
+        keras.ops.convert_to_tensor(words),
+        keras.ops.convert_to_tensor(np.array(count, "uint32").view("int32")),
+    )
+    if keras.backend.standardize_dtype(optimizer.iterations.dtype) != "int64":
+        count = int(np.array(count, "uint32").view("int32"))  # as Keras's own count
+    z = optimizer.standard_normal(variable, count)
+    np.testing.assert_array_equal(as_numpy(z), as_numpy(noise.normal(key, (50,))))
+
+
+@pytest.mark.skipif(
+    keras.backend.backend() != "tensorflow", reason="Keras counts in 32 bits there"
+)
+def test_noise_does_not_repeat_after_two_to_the_32_updates(member):
+    n = 20_000
+    gradient = keras.ops.ones((n,))
+    steps = []
+    for count in (3, 2**32 + 3, 2**33 + 3, 2**33 + 2**32 + 3):
+        optimizer = member(learning_rate=1.0)
+        variable = keras.Variable(np.zeros(n, "float32"))
+        optimizer.build([variable])
+        optimizer.iterations.assign(count)
+        optimizer.apply([gradient], [variable])
+        steps.append(as_numpy(variable))
+    correlation = np.corrcoef(steps) - np.eye(4)
+    assert np.abs(correlation).max() < 5 / np.sqrt(n)
