@@ -5,6 +5,7 @@ import numbers
 import re
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_asgld import backend, noise
@@ -104,8 +105,12 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
     def build(self, variables):
         if self.built:
             return
+        for variable in variables:
+            if not self._overwrite_variable_with_gradient(variable):
+                step.check_dtype(variable)
         super().build(variables)
-        words = seeding.words(self._seed_in_force, self, len(variables))
+        self._stream = seeding.position_in_multi_optimizer(self)
+        words = noise.noise_words(self._seed_in_force, len(variables), self._stream)
         self.noise_words = self.add_variable(
             shape=words.shape,
             initializer=lambda shape, dtype: ops.convert_to_tensor(words, dtype),
@@ -139,7 +144,8 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
                 the optimizer was built with.
 
         Raises:
-            ValueError: If a gradient does not have its variable's shape.
+            ValueError: If a gradient does not have its variable's shape, or a variable
+                is of a dtype that has no noise.
         """
         grads = list(grads)
         if trainable_variables is not None:
@@ -207,6 +213,58 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         update = ops.cast(update, self.iterations.dtype)
         key = noise.noise_key(words, update)
         return noise.normal(key, tuple(variable.shape))
+
+    def stacked_variables(self, seeds):
+        """The state of several chains, each with noise of its own, for `jax.vmap`.
+
+        To stack `optimizer.variables` by hand gives all chains the noise of one, and
+        so correlates them.
+
+        ```python
+        import keras
+        from keras_asgld import SGLD
+
+        weight = keras.Variable([1.0, 2.0])
+        optimizer = SGLD(0.1, temperature=1.0)
+        optimizer.build([weight])
+        state = optimizer.stacked_variables(seeds=[0, 1, 2])
+        assert all(len(value) == 3 for value in state)
+        ```
+
+        Args:
+            seeds: A list of non-negative integers, one a chain.
+
+        Returns:
+            For each of `optimizer.variables` a tensor with one more axis, the first,
+            along which are the chains. Chain i goes on as this optimizer would if it
+            had been made with `seed=seeds[i]`. `stateless_apply` under `jax.vmap`
+            takes it.
+
+        Raises:
+            ValueError: If the optimizer is not built, or a seed is none or is there
+                twice.
+        """
+        seeds = list(seeds)
+        if not self.built:
+            raise ValueError(
+                "`stacked_variables()` can only be called once the optimizer is built. "
+                f"Received: an optimizer that is not, name={self.name!r}"
+            )
+        for seed in seeds:
+            seeding.check_seed(seed)
+        if None in seeds or len(set(seeds)) < len(seeds) or not seeds:
+            raise ValueError(
+                "`seeds` must be different non-negative integers. "
+                f"Received: seeds={seeds}"
+            )
+        count = len(self._kinds)
+        words = [noise.noise_words(int(seed), count, self._stream) for seed in seeds]
+        return [
+            ops.convert_to_tensor(np.stack(words))
+            if variable is self.noise_words
+            else ops.stack([ops.convert_to_tensor(variable)] * len(seeds))
+            for variable in self.variables
+        ]
 
     def exclude_from_noise(self, var_list=None, var_names=None):
         """Excludes variables from the random part of the update.

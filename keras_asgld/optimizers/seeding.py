@@ -1,12 +1,10 @@
-"""From an optimizer's `seed` to the words of its noise."""
+"""What tells the noise of one optimizer from that of another."""
 
 import inspect
 import numbers
 import random
 
 import keras
-
-from keras_asgld import noise
 
 
 def check_seed(seed):
@@ -25,16 +23,7 @@ def seed_in_force(seed):
     return random.getrandbits(63) if seed is None else int(seed)
 
 
-def words(seed, optimizer, count):
-    """The words of the noise of an optimizer that is being built on `count` variables.
-
-    Returns:
-        A NumPy int32 array of shape (count, 2).
-    """
-    return noise.noise_words(seed, count, _position_in_multi_optimizer(optimizer))
-
-
-def _position_in_multi_optimizer(optimizer):
+def position_in_multi_optimizer(optimizer):
     """Which member of a `keras.optimizers.MultiOptimizer` is being built, or 0.
 
     Members that were given one seed must not share noise, and both number their

@@ -14,7 +14,9 @@ import numpy as np
 from keras import ops
 
 from keras_asgld import backend, noise
-from keras_asgld.optimizers import packing
+from keras_asgld.optimizers import exclusion, packing
+
+DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 class Kind(NamedTuple):
@@ -216,6 +218,16 @@ def slot_dtype(dtype):
     """The dtype of the slots and of the arithmetic, for a variable's dtype."""
     dtype = keras.backend.standardize_dtype(dtype)
     return dtype if dtype == "float64" else "float32"
+
+
+def check_dtype(variable):
+    """Raises `ValueError` unless noise can be added to a variable of that dtype."""
+    dtype = keras.backend.standardize_dtype(variable.dtype)
+    if dtype not in DTYPES:
+        raise ValueError(
+            f"The variables must be of a dtype in {', '.join(DTYPES)}. "
+            f"Received: {exclusion.path(variable)!r} of dtype {dtype}"
+        )
 
 
 def _reshaped(tensor, shape):

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from keras_asgld import backend
 from tests.support import reference
 from tests.support.family import as_numpy, check, run
 
@@ -103,3 +104,18 @@ def test_embeddings_train_beside_others_under_loss_scaling(member):
         after = as_numpy(variable)
         assert np.isfinite(after).all()
         assert (after != start)[:20].all()
+
+
+@pytest.mark.parametrize(
+    "dtype", ["complex64", "int32", "int8", "uint8", "bool", "float8_e4m3fn"]
+)
+def test_a_dtype_without_noise_is_refused_by_name(member, dtype):
+    good = keras.Variable(np.ones(3, "float32"))
+    if backend.NAME == "torch" and dtype in ("int32", "int8", "uint8", "bool"):
+        pytest.skip("PyTorch itself refuses that they are trainable")
+    variable = keras.Variable(np.ones(3), dtype=dtype, name="odd")
+    optimizer = member()
+    with pytest.raises(ValueError, match=rf"dtype in float16.*'odd' of dtype {dtype}"):
+        optimizer.apply([keras.ops.ones((3,))] * 2, [good, variable])
+    assert not optimizer.built
+    np.testing.assert_array_equal(as_numpy(good), 1)
