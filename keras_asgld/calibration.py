@@ -8,6 +8,8 @@ import dataclasses
 
 import numpy as np
 
+from keras_asgld.checks import check_integer
+
 
 @dataclasses.dataclass(frozen=True)
 class Reliability:
@@ -83,6 +85,7 @@ def reliability(probabilities, labels, bins=15):
     """
     from sklearn.calibration import calibration_curve
 
+    check_integer("bins", bins, 1)
     probabilities, labels = _checked(probabilities, labels)
     confidence = np.clip(probabilities.max(1), 0, 1)
     right = probabilities.argmax(1) == labels

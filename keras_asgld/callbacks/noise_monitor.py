@@ -3,8 +3,8 @@
 import keras
 import numpy as np
 
-from keras_asgld.callbacks.arguments import check_boolean, check_integer
 from keras_asgld.callbacks.probe import Probe
+from keras_asgld.checks import check_boolean, check_integer
 
 
 class NoiseMonitor(keras.callbacks.Callback):

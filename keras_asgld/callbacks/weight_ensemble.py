@@ -7,9 +7,9 @@ import warnings
 import keras
 import numpy as np
 
-from keras_asgld.callbacks.arguments import check_directory, check_integer
 from keras_asgld.callbacks.averaging import averaged, probabilities_by_loss
 from keras_asgld.callbacks.members import Members
+from keras_asgld.checks import check_choice, check_directory, check_integer
 
 UNITS = ("epoch", "step", "cycle")
 
@@ -93,10 +93,7 @@ class WeightEnsemble(keras.callbacks.Callback):
         check_integer("frequency", frequency, 1)
         check_integer("burn_in", burn_in, 0)
         check_integer("max_members", max_members, 1)
-        if unit not in UNITS:
-            raise ValueError(
-                f"`unit` must be one of {', '.join(UNITS)}. Received: unit={unit!r}"
-            )
+        check_choice("unit", unit, UNITS)
         self.frequency, self.burn_in = int(frequency), int(burn_in)
         self.unit, self.max_members = unit, int(max_members)
         self.activation = activation and keras.activations.get(activation)

@@ -1,7 +1,6 @@
 """`load`: from a data set's name to its pipelines."""
 
-import numbers
-
+from keras_asgld.checks import check_choice, check_integer
 from keras_asgld.data import cifar10, digits
 from keras_asgld.data.pipeline import Data
 from keras_asgld.data.preprocessing import Preprocessing, shrink
@@ -10,6 +9,8 @@ from keras_asgld.data.splits import stratified_order
 
 _SOURCES = {"digits": digits.SOURCE, "cifar10": cifar10.SOURCE}
 DATASETS = tuple(_SOURCES)
+
+_LARGEST = 2**63 - 1  # what an int64 holds
 
 
 def load(
@@ -63,17 +64,14 @@ def load(
         ValueError: On an argument outside its range.
         DataError: When the data set cannot be had.
     """
-    if name not in _SOURCES:
-        raise ValueError(
-            f"`name` must be one of {', '.join(DATASETS)}. Received: name={name!r}"
-        )
-    _require_integer("batch_size", batch_size, 1)
-    _require_integer("seed", seed, 0)
-    _require_integer("validation_size", validation_size, 0)
+    check_choice("name", name, DATASETS)
+    check_integer("batch_size", batch_size, 1, _LARGEST)
+    check_integer("seed", seed, 0, _LARGEST)
+    check_integer("validation_size", validation_size)
     if image_size is not None:
-        _require_integer("image_size", image_size, 1)
+        check_integer("image_size", image_size, 1)
     if train_size is not None:
-        _require_integer("train_size", train_size, 1)
+        check_integer("train_size", train_size, 1)
     source = _SOURCES[name]
     train, test = source.read(data_dir)
 
@@ -119,12 +117,3 @@ def load(
 
 def _resized(examples, size):
     return Examples(shrink(examples.pictures, size), examples.labels)
-
-
-def _require_integer(name, value, lowest):
-    integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if not integer or not lowest <= value < 2**63:
-        raise ValueError(
-            f"`{name}` must be an integer of at least {lowest} and below "
-            f"2**63. Received: {name}={value!r}"
-        )

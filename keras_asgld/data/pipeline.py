@@ -2,10 +2,10 @@
 
 import dataclasses
 import math
-import numbers
 
 import keras
 
+from keras_asgld.checks import check_integer
 from keras_asgld.data.preprocessing import Preprocessing
 from keras_asgld.data.source import Examples
 
@@ -84,13 +84,7 @@ class Data:
         Args:
             initial_epoch: Non-negative integer, the epoch of the first batch.
         """
-        if isinstance(initial_epoch, bool) or not (
-            isinstance(initial_epoch, numbers.Integral) and initial_epoch >= 0
-        ):
-            raise ValueError(
-                "`initial_epoch` must be a non-negative integer. "
-                f"Received: initial_epoch={initial_epoch!r}"
-            )
+        check_integer("initial_epoch", initial_epoch, 0, 2**63 - 1)
         return _batches().training(self, int(initial_epoch))
 
     def validation(self):

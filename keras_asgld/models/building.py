@@ -3,9 +3,9 @@
 import contextlib
 import difflib
 import functools
-import numbers
 import random
 
+from keras_asgld.checks import check_seed
 from keras_asgld.models import pretrained
 from keras_asgld.models.applications import PREFIX, application, application_names
 from keras_asgld.models.densenet import densenet
@@ -63,12 +63,7 @@ def build(
             `weights` for a network that takes none.
     """
     check_name("name", name)
-    if seed is not None and (
-        not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0
-    ):
-        raise ValueError(
-            f"`seed` must be None or a non-negative integer. Received: seed={seed!r}"
-        )
+    check_seed(seed)
     is_hub = name.startswith(pretrained.PREFIX)
     if (is_hub or name in MODELS) and weights is not None:
         raise ValueError(

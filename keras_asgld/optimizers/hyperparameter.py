@@ -5,6 +5,8 @@ import numbers
 
 import keras
 
+from keras_asgld.checks import check_number
+
 
 class Hyperparameter:
     """A class attribute of an optimizer that behaves as `learning_rate` does.
@@ -33,11 +35,11 @@ class Hyperparameter:
             return value
         value = value()
         if isinstance(value, numbers.Real):
-            check_scalar(self.name, value)
+            check_number(self.name, value)
         return value
 
     def __set__(self, optimizer, value):
-        check_scalar(self.name, value, schedules=True)
+        check_number(self.name, value, schedules=True)
         current = getattr(optimizer, self.attribute, None)
         if callable(value):
             if isinstance(current, keras.Variable):
@@ -89,28 +91,9 @@ class Constant:
         return self if optimizer is None else getattr(optimizer, self.attribute)
 
     def __set__(self, optimizer, value):
-        check_scalar(self.name, value, below=self.below)
+        check_number(self.name, value, below=self.below)
         setattr(optimizer, self.attribute, float(value))
 
     def config(self, optimizer):
         """The value in the form that `get_config` stores."""
         return getattr(optimizer, self.attribute)
-
-
-def check_scalar(name, value, schedules=False, below=math.inf):
-    """Raises `ValueError` unless 0 <= value < below (or a schedule, if allowed)."""
-    if schedules and callable(value):
-        return
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        kinds = "a float"
-        if schedules:
-            kinds += ", a `LearningRateSchedule` or a callable of no arguments"
-        raise ValueError(
-            f"`{name}` must be {kinds}. Received: {name}={value!r} "
-            f"(of type {type(value).__name__})"
-        )
-    if not 0 <= value < below:
-        constraint = "finite and not negative"
-        if below < math.inf:
-            constraint = f"in the range [0, {below})"
-        raise ValueError(f"`{name}` must be {constraint}. Received: {name}={value}")

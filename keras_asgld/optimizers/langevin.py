@@ -9,9 +9,10 @@ import numpy as np
 from keras import ops
 
 from keras_asgld import backend, noise
+from keras_asgld.checks import check_number, check_seed
 from keras_asgld.optimizers import exclusion, seeding, step
 from keras_asgld.optimizers.exclusion import Exclusion
-from keras_asgld.optimizers.hyperparameter import Constant, Hyperparameter, check_scalar
+from keras_asgld.optimizers.hyperparameter import Constant, Hyperparameter
 
 KEYWORD_ARGS = """weight_decay: A float or `None`. Decoupled weight decay, done before
             the step: `variable -= learning_rate * weight_decay * variable`.
@@ -60,10 +61,10 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             cls.__doc__ = cls.__doc__.replace("{{keyword_args}}", KEYWORD_ARGS)
 
     def __init__(self, learning_rate, seed=None, **kwargs):
-        check_scalar("learning_rate", learning_rate, schedules=True)
+        check_number("learning_rate", learning_rate, schedules=True)
         if not callable(learning_rate):
             learning_rate = float(learning_rate)
-        seeding.check_seed(seed)
+        check_seed(seed)
         super().__init__(learning_rate=learning_rate, **kwargs)
         # The argument goes into the configuration; the seed in force is state. So
         # a reloaded optimizer goes on with its noise, and a fresh one made from a
@@ -79,7 +80,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
     @learning_rate.setter
     def learning_rate(self, value):
         if isinstance(value, numbers.Real):  # Keras takes tensors and schedules too
-            check_scalar("learning_rate", value)
+            check_number("learning_rate", value)
         keras.optimizers.Optimizer.learning_rate.fset(self, value)
 
     def numbers(self, learning_rate):
@@ -251,7 +252,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
                 f"Received: an optimizer that is not, name={self.name!r}"
             )
         for seed in seeds:
-            seeding.check_seed(seed)
+            check_seed(seed)
         if None in seeds or len(set(seeds)) < len(seeds) or not seeds:
             raise ValueError(
                 "`seeds` must be different non-negative integers. "
@@ -259,12 +260,13 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             )
         count = len(self._kinds)
         words = [noise.noise_words(int(seed), count, self._stream) for seed in seeds]
-        return [
-            ops.convert_to_tensor(np.stack(words))
+        values = [
+            words
             if variable is self.noise_words
-            else ops.stack([ops.convert_to_tensor(variable)] * len(seeds))
+            else [ops.convert_to_numpy(variable)] * len(seeds)
             for variable in self.variables
         ]
+        return [ops.convert_to_tensor(np.stack(each)) for each in values]
 
     def exclude_from_noise(self, var_list=None, var_names=None):
         """Excludes variables from the random part of the update.

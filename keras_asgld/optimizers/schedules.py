@@ -1,11 +1,9 @@
 """A temperature schedule that Keras does not have."""
 
-import numbers
-
 import keras
 from keras import ops
 
-from keras_asgld.optimizers.hyperparameter import check_scalar
+from keras_asgld.checks import check_integer, check_number
 
 
 @keras.saving.register_keras_serializable(package="keras_asgld")
@@ -53,9 +51,9 @@ class CyclicTemperature(keras.optimizers.schedules.LearningRateSchedule):
     """
 
     def __init__(self, temperature, cycle_steps, sampling_steps):
-        check_scalar("temperature", temperature)
-        _check_steps("cycle_steps", cycle_steps)
-        _check_steps("sampling_steps", sampling_steps, at_most=cycle_steps)
+        check_number("temperature", temperature)
+        check_integer("cycle_steps", cycle_steps, 1)
+        check_integer("sampling_steps", sampling_steps, 1, cycle_steps, "cycle_steps")
         self.temperature = float(temperature)
         self.cycle_steps = int(cycle_steps)
         self.sampling_steps = int(sampling_steps)
@@ -71,16 +69,3 @@ class CyclicTemperature(keras.optimizers.schedules.LearningRateSchedule):
             "cycle_steps": self.cycle_steps,
             "sampling_steps": self.sampling_steps,
         }
-
-
-def _check_steps(name, value, at_most=None):
-    integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
-    if integer and value >= 1 and (at_most is None or value <= at_most):
-        return
-    constraint = "an integer >= 1"
-    if at_most is not None:
-        constraint = f"an integer in the range [1, {at_most}], that of `cycle_steps`"
-    raise ValueError(
-        f"`{name}` must be {constraint}. Received: {name}={value!r} "
-        f"(of type {type(value).__name__})"
-    )

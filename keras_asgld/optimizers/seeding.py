@@ -1,21 +1,9 @@
 """What tells the noise of one optimizer from that of another."""
 
 import inspect
-import numbers
 import random
 
 import keras
-
-
-def check_seed(seed):
-    """Raises `ValueError` unless `seed` is `None` or a non-negative integer."""
-    if seed is None:
-        return
-    if not isinstance(seed, numbers.Integral) or isinstance(seed, bool) or seed < 0:
-        raise ValueError(
-            "`seed` must be a non-negative integer or None. "
-            f"Received: seed={seed!r} (of type {type(seed).__name__})"
-        )
 
 
 def seed_in_force(seed):

@@ -1,0 +1,143 @@
+"""What an argument must be: one function for each kind, and one wording.
+
+All raise `ValueError`, or the class that is given as `error`, and say the argument's
+name, what it must be, and what was received.
+"""
+
+import math
+import numbers
+from pathlib import Path
+
+LONGEST = 200
+
+
+def require(good, name, value, constraint, error=ValueError, show=repr):
+    """Raises unless `good`.
+
+    Args:
+        good: Whether the argument is as it must be.
+        name: The argument's name, as the user wrote it.
+        value: What the user gave.
+        constraint: What the value must be, the words that follow "must be".
+        error: The class to raise.
+        show: A function that makes the value a string.
+    """
+    if not good:
+        shown = _shortened(value, show)
+        raise error(f"`{name}` must be {constraint}. Received: {name}={shown}")
+
+
+def check_number(
+    name,
+    value,
+    schedules=False,
+    positive=False,
+    below=math.inf,
+    at_most=math.inf,
+    error=ValueError,
+):
+    """Raises unless `value` is a finite real number, zero or more.
+
+    Args:
+        name, value, error: See `require`.
+        schedules: Whether a callable will do as well, which is not looked into.
+        positive: Whether zero is refused.
+        below, at_most: The end of the range, itself outside of it or within.
+    """
+    if schedules and callable(value):
+        return
+    kinds = "a float"
+    if schedules:
+        kinds += ", a `LearningRateSchedule` or a callable of no arguments"
+    _require_kind(numbers.Real, name, value, kinds, error)
+    number = _as_float(value)
+    bound, closing = (below, ")") if below < math.inf else (at_most, "]")
+    constraint = "finite and " + ("positive" if positive else "not negative")
+    if bound < math.inf:
+        constraint = f"in the range {'(' if positive else '['}0, {bound}{closing}"
+    good = number > 0 if positive else number >= 0
+    good = good and number < below and number <= at_most and math.isfinite(number)
+    require(good, name, value, constraint, error, str)
+
+
+def check_integer(name, value, lowest=0, highest=None, limit=None, error=ValueError):
+    """Raises unless `value` is an integer from `lowest` to `highest`, both included.
+
+    Args:
+        name, value, error: See `require`.
+        lowest, highest: Integers; `highest` may be `None`.
+        limit: The name of the argument that `highest` is the value of.
+    """
+    constraint = f"an integer >= {lowest}"
+    if highest is not None:
+        constraint = f"an integer in the range [{lowest}, {highest}]"
+    if limit is not None:
+        constraint += f", that of `{limit}`"
+    _require_kind(numbers.Integral, name, value, constraint, error)
+    good = value >= lowest and (highest is None or value <= highest)
+    require(good, name, value, constraint, error, str)
+
+
+def check_seed(value, name="seed", error=ValueError):
+    """Raises unless `value` is an integer >= 0 or `None`."""
+    constraint = "a non-negative integer or None"
+    if value is not None:
+        _require_kind(numbers.Integral, name, value, constraint, error)
+        require(value >= 0, name, value, constraint, error, str)
+
+
+def check_boolean(name, value, error=ValueError):
+    """Raises unless `value` is `True` or `False`."""
+    require(isinstance(value, bool), name, value, "True or False", error)
+
+
+def check_choice(name, value, choices, error=ValueError, show=repr):
+    """Raises unless `value` is one of `choices`, which are strings."""
+    good = isinstance(value, str) and value in choices
+    require(good, name, value, f"one of {', '.join(choices)}", error, show)
+
+
+def check_directory(name, value, error=ValueError):
+    """Raises unless `value` is a path that is or can become that of a directory."""
+    require(
+        _can_be_directory(value), name, value, "the path of a directory", error, repr
+    )
+
+
+def _can_be_directory(value):
+    try:
+        path = Path(value).absolute()
+        for nearest in (path, *path.parents):
+            # Not `exists`, for which a link that leads nowhere is not there.
+            try:
+                nearest.lstat()
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            return nearest.is_dir()
+    except (TypeError, ValueError, OSError):  # a null byte; a name that is too long
+        pass
+    return False
+
+
+def _require_kind(kind, name, value, constraint, error):
+    # A boolean is an integer to Python, and never meant as one.
+    good = isinstance(value, kind) and not isinstance(value, bool)
+    words = f"(of type {type(value).__name__})"
+    require(good, name, value, constraint, error, lambda v: f"{v!r} {words}")
+
+
+def _as_float(value):
+    try:
+        return float(value)
+    except OverflowError:  # an integer or a fraction of more than 308 digits
+        return math.inf if value > 0 else -math.inf
+
+
+def _shortened(value, show):
+    try:
+        text = show(value)
+    except ValueError:  # Python writes out no integer of more than 4,300 digits
+        return f"<{type(value).__name__} too long to be shown>"
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[:LONGEST]}… ({len(text)} characters)"
