@@ -21,7 +21,8 @@ import keras
 import numpy as np
 
 from keras_asgld import ASGLD
-from keras_asgld.experiments import files, tune
+from keras_asgld.runs import files
+from keras_asgld.studies import tune
 
 TUNING_SEED, SEEDS = 9, (0, 1)
 WITHIN = 0.01

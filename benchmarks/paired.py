@@ -17,7 +17,8 @@ import statistics
 
 from scipy import stats
 
-from keras_asgld.experiments import records, summary
+from keras_asgld.reports import tables
+from keras_asgld.runs import records
 
 
 def early(record):
@@ -33,8 +34,8 @@ def unrest(record):
 
 
 FIGURES = {
-    "test accuracy": lambda record: summary.last(record, "test_accuracy"),
-    "train accuracy": lambda record: summary.last(record, "train_accuracy"),
+    "test accuracy": lambda record: tables.last(record, "test_accuracy"),
+    "train accuracy": lambda record: tables.last(record, "train_accuracy"),
     "early": early,
     "unrest": unrest,
 }

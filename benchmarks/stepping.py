@@ -16,7 +16,7 @@ from keras import ops
 
 import keras_asgld
 from keras_asgld import ASGLD, PSGLD, SGHMC, SGLD, models, rules
-from keras_asgld.experiments.environment import machine
+from keras_asgld.runs.environment import machine
 
 BACKEND = keras.backend.backend()
 MODES = {"tensorflow": ["xla", "graph", "eager"], "jax": ["jit"], "torch": ["eager"]}

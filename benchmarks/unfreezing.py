@@ -30,7 +30,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 
 from keras_asgld import atomic, data, models
-from keras_asgld.experiments import fine_tuning, recipes, settings
+from keras_asgld.runs import fine_tuning, settings
+from keras_asgld.runs import optimizers as named
 
 RESULTS = pathlib.Path(__file__).parent.parent / "docs" / "results"
 OPTIMIZERS = ("asgld", "momentum", "adam")
@@ -140,7 +141,7 @@ def fine_tune(name, flags, pictures, optimizer, seed):
     )
     # A plain number instead of the command's schedule, so that it can be set.
     rate = chosen.hyperparameters["learning_rate"]
-    made = recipes.make(dataclasses.replace(chosen, fine_tuning=None), 1)
+    made = named.make(dataclasses.replace(chosen, fine_tuning=None), 1)
     fine_tuning.quieten(chosen, model, made)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(made, loss, metrics=["accuracy"], jit_compile=False)

@@ -1,6 +1,6 @@
 """`python -m keras_asgld`: the command `keras-asgld`."""
 
-from keras_asgld.experiments.command import run
+from keras_asgld.cli.command import run
 
 if __name__ == "__main__":
     run()

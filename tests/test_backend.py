@@ -14,7 +14,7 @@ from keras_asgld import backend
 PACKAGE = pathlib.Path(keras_asgld.__file__).parent
 # Rooms that may ask: `backend` for all others, and those that read data and models of
 # one backend or record which it was.
-MAY_ASK = ("backend", "data", "models", "experiments")
+MAY_ASK = ("backend", "data", "models", "runs")
 
 # What the package overrides or calls of Keras's optimizers, with the signatures that
 # it relies on. A release of Keras that changes one fails here, by its name.

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from keras_asgld import ASGLD
-from keras_asgld.experiments import fine_tuning_choice, records, summary
+from keras_asgld.runs import records, stages
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 
@@ -123,7 +123,7 @@ def test_the_tables_of_the_study_are_those_of_its_records(script):
         assert {record["settings"]["validation_size"] for record in found} == {0}
         against = ["asgld"] if name == "paper-small" else ["psi=3", "psi=0 (SGD)"]
         tables += [paired.table(found, optimizer) for optimizer in against]
-        tables.append(summary.markdown(summary.summarize(found), ""))
+        tables.append(tables.markdown(tables.summarize(found), ""))
     lines = [line for table in tables for line in table.splitlines() if "|" in line]
     assert len(lines) > 60
     assert not [line for line in lines if line not in text]
@@ -133,7 +133,7 @@ def test_the_default_after_unfreezing_is_what_the_record_chose(script):
     unfreezing = script("unfreezing")
     docs = BENCHMARKS.parent / "docs"
     records = json.loads((docs / "results" / "unfreezing.json").read_text())
-    chosen = fine_tuning_choice.choose({"weights": "w"}, "m", "asgld", 2)
+    chosen = stages.choose({"weights": "w"}, "m", "asgld", 2)
     factor = chosen["fine_tuning"]["unfreeze_factor"]
     assert factor == unfreezing.choose(records, "asgld")
     table = unfreezing.table(records)

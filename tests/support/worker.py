@@ -11,7 +11,8 @@ import sys
 import keras
 
 from keras_asgld import models
-from keras_asgld.experiments import command, training
+from keras_asgld.cli import command
+from keras_asgld.runs import training
 
 
 def build(name, input_shape, num_classes, seed=None, **_):

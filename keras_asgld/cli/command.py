@@ -1,0 +1,278 @@
+"""The command `keras-asgld`: compare, tune, train and plot.
+
+What is heavy to import is imported where it is needed, so that help and errors in
+the flags come at once.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from absl import flags
+
+from keras_asgld.cli import options
+from keras_asgld.runs import environment, records, settings, strategies
+from keras_asgld.runs import optimizers as named
+from keras_asgld.runs.files import ExperimentError, make_folder
+from keras_asgld.version import __version__
+
+HELP = """keras-asgld: Langevin optimizers, compared with others on real tasks
+
+  keras-asgld compare   several optimizers and seeds on one task: table and figure
+  keras-asgld tune      each optimizer's learning rate, found on validation data
+  keras-asgld train     one run, which goes on where it was interrupted
+  keras-asgld plot      figures from the records of earlier runs
+
+keras-asgld COMMAND --help lists a command's flags; keras-asgld --version."""
+
+
+def run():
+    """The console script: runs the command line and exits with its status."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(arguments):
+    """Run one command line; a fault the user can mend is one line and status 2.
+
+    Args:
+        arguments: The words after the command's name.
+
+    Returns:
+        0; 1 where a run of `train` failed; 2 for wrong usage or missing, corrupt
+        or unwritable files; 130 after Ctrl-C.
+    """
+    try:
+        return _dispatch(arguments)
+    except (flags.Error, ExperimentError) as error:
+        return _complain(error, 2)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command goes on from here", 130)
+
+
+def _dispatch(arguments):
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        print(HELP)
+        return 0
+    if arguments[0] == "--version":
+        print(f"keras-asgld {__version__}")
+        return 0
+    command, *rest = arguments
+    if command not in _COMMANDS:
+        raise ExperimentError(
+            f"no such command: {command} (there are {', '.join(_COMMANDS)})"
+        )
+    if "--help" in rest or "-h" in rest:
+        print(options.help_text(command))
+        return 0
+    values, others = options.parse(command, rest)
+    if others and command != "plot":
+        raise ExperimentError(f"unexpected argument: {others[0]}")
+    return _COMMANDS[command](values, others)
+
+
+def _compare(values, _):
+    plan = _plan(values, _names(values), options.seeds(values["seeds"]))
+    first = plan[0]
+    if values["tensorboard"]:
+        environment.require("tensorboard", "tensorboard")
+        environment.require("tensorflow", "tensorboard")  # which writes the files
+    folder = Path(
+        values["out_dir"] or f"asgld-results/{values['recipe'] or _task(first)}"
+    )
+    make_folder(folder)
+    for run_settings in plan:
+        place = records.run_folder(folder, run_settings)
+        records.check_same(place, records.read(place), run_settings)
+
+    data = _load_data(values, first)
+    from keras_asgld.cli.progress import Progress
+    from keras_asgld.reports import tables
+    from keras_asgld.studies import compare, recipes
+
+    size = (len(plan), first.epochs, data.steps_per_epoch)
+    with Progress(*size, interval=10.0) as progress:
+        title, rows, calibrated = compare.compare(
+            plan,
+            folder,
+            data,
+            progress,
+            study=recipes.STUDIES.get(values["recipe"]),
+            tensorboard=bool(values["tensorboard"]),
+        )
+    _print_table(*tables.cells(rows), title)
+    if calibrated:
+        _print_table(*calibrated)
+    print(f"records, table and figure: {folder}")
+    return 0
+
+
+def _tune(values, _):
+    optimizers = _names(values)
+    if values["validation_size"] is None:
+        task = settings.TASKS[values["dataset"]]
+        # With a subset, what is held out comes on top of it, where there is room.
+        train_size = values["train_size"]
+        values["validation_size"] = (train_size or task.examples) // 5
+        if train_size and not values["validation_size"]:
+            raise ExperimentError(
+                "`train_size` must be at least 5 without --validation_size, whose "
+                f"default is a fifth of it. Received: train_size={train_size}"
+            )
+    plan = _plan(values, optimizers, options.seeds(values["seeds"]))
+    if not plan[0].validation_size:
+        raise ExperimentError(
+            "`validation_size` must be at least 1. "
+            f"Received: validation_size={values['validation_size']}"
+        )
+    folder = make_folder(values["out_dir"] or f"asgld-results/{_task(plan[0])}-tuning")
+
+    data = _load_data(values, plan[0])
+    from keras_asgld.cli.progress import Progress
+    from keras_asgld.studies import tune
+
+    bases = {name: [s for s in plan if s.optimizer == name] for name in optimizers}
+    size = (len(plan) * tune.RATES, plan[0].epochs, data.steps_per_epoch)
+    with Progress(*size, interval=10.0) as progress:
+        title, rows = tune.tune(bases, folder, data, progress)
+    _print_table(*tune.table(rows), title)
+    print(f"records, table and figure: {folder}")
+    return 0
+
+
+def _train(values, _):
+    (chosen,) = _plan(values, [values["optimizer"]], [values["seed"]])
+    if chosen.strategy == "multiworker":
+        print(strategies.waiting(), file=sys.stderr)
+    default = f"asgld-results/{_task(chosen)}-{chosen.optimizer}-seed{chosen.seed}"
+    folder = make_folder(values["out_dir"] or default)
+    records.check_same(folder, records.read(folder), chosen)
+
+    data = _load_data(values, chosen)
+    from keras_asgld.cli.progress import Progress
+    from keras_asgld.runs import training
+
+    with Progress(1, chosen.epochs, data.steps_per_epoch) as progress:
+        record = training.run(chosen, folder, data, progress, keep_weights=True)
+    print(f"record and weights: {folder}")
+    return 1 if record["status"] == "failed" else 0
+
+
+def _plot(values, folders):
+    if not folders:
+        raise ExperimentError("plot needs at least one folder")
+    from keras_asgld.reports import plot
+
+    plot.plot(folders, values["out"], values["reference"])
+    print(values["out"])
+    return 0
+
+
+_COMMANDS = {"compare": _compare, "tune": _tune, "train": _train, "plot": _plot}
+
+
+def _names(values):
+    optimizers = values["optimizers"]
+    if not optimizers or len(set(optimizers)) < len(optimizers):
+        raise ExperimentError(
+            "`optimizers` must be a list of different names. "
+            f"Received: optimizers={','.join(optimizers)}"
+        )
+    return optimizers
+
+
+def _plan(values, optimizers, seeds):
+    """The settings of every run, seed by seed."""
+    if values["data_dir"] and values["dataset"] not in settings.PREPARED:
+        raise ExperimentError(
+            f"`data_dir` must come with --dataset={'|'.join(settings.PREPARED)}, for "
+            f"{values['dataset']} is no data set of TFDS. "
+            f"Received: data_dir={values['data_dir']}"
+        )
+    for optimizer in optimizers:
+        if not values.get("recipe"):  # those may hold the study's controls
+            settings.known_optimizer(optimizer)
+    overrides = {
+        name: options.overrides(name, values[name], optimizers)
+        for name in named.HYPERPARAMETERS
+    }
+    tuned = {}
+    if values.get("tuned"):
+        from keras_asgld.studies import found_rates as tunings
+
+        model = values["model"] or settings.TASKS[values["dataset"]].model
+        tuned = tunings.read(values["tuned"], values["dataset"], model)
+    shared = (
+        "dataset",
+        "model",
+        "epochs",
+        "batch_size",
+        "image_size",
+        "train_size",
+        "weight_decay",
+        "weight_decay_mode",
+        "drop_factor",
+        "jit_compile",
+    )
+    return [
+        settings.make(
+            **{name: values[name] for name in shared},
+            optimizer=optimizer,
+            overrides=tuned.get(optimizer, {})
+            | {n: v[optimizer] for n, v in overrides.items() if optimizer in v},
+            seed=seed,
+            drop_epochs=options.drop_epochs(values["drop_epochs"]),
+            strategy=values.get("strategy", "one"),
+            flags=values,
+            ensemble=values.get("ensemble"),
+            monitor=values.get("monitor") or None,
+            validation_size=values.get("validation_size") or 0,
+        )
+        for seed in seeds
+        for optimizer in optimizers
+    ]
+
+
+def _load_data(values, chosen):
+    """Start the backend, quietly, and read the data set."""
+    environment.ask_for_determinism()
+    with environment.quiet_tensorflow():
+        from keras_asgld import data
+
+        strategies.make(chosen.strategy)
+        environment.devices()  # whose start-up messages are kept off too
+
+    try:
+        return data.load(
+            chosen.dataset,
+            batch_size=chosen.batch_size,
+            data_dir=values["data_dir"],
+            image_size=chosen.image_size,
+            train_size=chosen.train_size,
+            validation_size=chosen.validation_size,
+        )
+    except (data.DataError, ValueError) as error:
+        raise ExperimentError(" ".join(str(error).split())) from error
+
+
+def _task(chosen):
+    name = f"{chosen.dataset}-{chosen.model}"
+    return re.sub(r"[^A-Za-z0-9._=-]+", "-", name)
+
+
+def _print_table(header, lines, title):
+    from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console()
+    from keras_asgld.reports import tables
+
+    table = tables.rich_cells(header, lines, title)
+    # A wrapped line is better than a cut-off figure.
+    wide = console.options.update(max_width=1000)
+    console.width = max(console.width, Measurement.get(console, wide, table).maximum)
+    console.print(table)
+
+
+def _complain(error, status):
+    print("keras-asgld: " + " ".join(str(error).split()), file=sys.stderr)
+    return status

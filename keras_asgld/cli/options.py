@@ -1,0 +1,277 @@
+"""The command's flags: what each subcommand takes, its help, what the values mean."""
+
+import functools
+import math
+import textwrap
+
+from absl import flags
+
+from keras_asgld.runs import optimizers as named
+from keras_asgld.runs import settings, stages
+from keras_asgld.runs.files import ExperimentError
+from keras_asgld.studies import recipes
+
+_NAMES = ", ".join(named.OPTIMIZERS)
+_EPOCHS = ", ".join(f"{name} {task.epochs}" for name, task in settings.TASKS.items())
+_BATCH = ", ".join(f"{name} {task.batch_size}" for name, task in settings.TASKS.items())
+_MODELS = "digits, cnn, resnet34, densenet121, applications/MobileNetV2, hub/HANDLE, …"
+
+# Group → flag → (kind, default, help). A kind that is a tuple lists the choices.
+_TASK = {
+    "dataset": (tuple(settings.TASKS), "digits", "data set"),
+    "data_dir": (str, None, "prepared TFDS directory, or one with cifar10.npz"),
+    "model": (str, None, f"{_MODELS}; default by data set"),
+    "image_size": (int, None, "side that pictures are scaled to"),
+    "train_size": (int, None, "use only so many training pictures"),
+}
+_TRAINING = {
+    "epochs": (int, None, f"default by data set: {_EPOCHS}"),
+    "batch_size": (int, None, f"pictures a step; default by data set: {_BATCH}"),
+    "drop_epochs": (list, None, "epochs after which the rate drops; default at 3/4"),
+    "drop_factor": (float, 0.1, "factor of each drop"),
+    "weight_decay": (float, 5e-4, "factor; 0 for none"),
+    "weight_decay_mode": (
+        ("auto", "coupled", "decoupled"),
+        "auto",
+        "coupled: L2 in the gradient; auto: so but for asgld and adamw",
+    ),
+    "jit_compile": (("auto", "on", "off"), "auto", "compile the step with XLA"),
+    "mixed_precision": stages.PRECISION,
+}
+_HYPERPARAMETERS = {
+    "learning_rate": (str, None, "default by optimizer"),
+    "momentum": (str, None, "of asgld, momentum, sghmc; beta_1 of the adams"),
+    "noise": (str, None, "asgld's noise scale"),
+    "temperature": (str, None, "of sgld, psgld, sghmc; default 1/train examples"),
+}
+_WATCHING = {
+    "ensemble": (int, None, "average over the last so many epochs' weights"),
+    "monitor": (bool, None, "measure the noise of asgld and its family"),
+    "tensorboard": (bool, None, "write event files for TensorBoard"),
+}
+_OVERRIDES = "Optimizers (VALUE for all, or NAME=VALUE,NAME=VALUE)"
+_FOLDER = "default asgld-results/DATASET-MODEL"
+
+GROUPS = {
+    "compare": {
+        "Recipe": {
+            "recipe": (tuple(recipes.STUDIES), None, "run this, frozen, as it is named")
+        },
+        "Task": _TASK,
+        "Training": {
+            "optimizers": (list, "asgld,momentum,adam", f"of {_NAMES}"),
+            "seeds": (str, "3", "how many, or a list: 0,1,7"),
+            **_TRAINING,
+        },
+        _OVERRIDES: {
+            "tuned": (str, None, "folder of tune, whose best rates to take"),
+            **_HYPERPARAMETERS,
+        },
+        "Watching": _WATCHING,
+        "Output": {"out_dir": (str, None, _FOLDER)},
+    },
+    "tune": {
+        "Task": {
+            **_TASK,
+            "validation_size": (int, None, "held out to judge on; default a fifth"),
+        },
+        "Training": {
+            "optimizers": (list, "asgld,momentum,adam", f"of {_NAMES}"),
+            "seeds": (str, "1", "how many for each rate, or a list: 0,1,7"),
+            **_TRAINING,
+        },
+        _OVERRIDES: {
+            **_HYPERPARAMETERS,
+            "learning_rate": (str, None, "the grid's middle; default by optimizer"),
+        },
+        "Output": {"out_dir": (str, None, f"{_FOLDER}-tuning")},
+    },
+    "train": {
+        "Task": _TASK,
+        "Training": {
+            "optimizer": (tuple(named.OPTIMIZERS), "asgld", "optimizer"),
+            "seed": (int, 0, "of weights, batches and noise"),
+            **_TRAINING,
+            "strategy": (settings.STRATEGIES, "one", "tf.distribute strategy"),
+        },
+        "Fine-tuning": stages.FLAGS,
+        "Optimizer": _HYPERPARAMETERS,
+        "Output": {"out_dir": (str, None, f"{_FOLDER}-OPTIMIZER-seedN")},
+    },
+    "plot": {
+        "Output": {
+            "out": (str, "curves.png", "the figure to write: .png, .pdf, .svg, …"),
+            "reference": (str, None, "CSV of published curves to draw beside"),
+        }
+    },
+}
+_ABOUT = {
+    "compare": """keras-asgld compare [flags]
+
+Trains several optimizers from the same weights on the same batches; writes
+records, a table and the learning curves. After an interruption the same command
+goes on where it stopped.""",
+    "tune": """keras-asgld tune [flags]
+
+Tries five learning rates for each optimizer, a factor of sqrt(10) apart, and more
+where the best lies at an end. Judges on training examples held out, never on the
+test set. After an interruption the same command goes on where it stopped.""",
+    "train": """keras-asgld train [flags]
+
+Trains one network; writes its record and final weights. After an interruption
+the same command goes on after the last finished epoch.""",
+    "plot": """keras-asgld plot DIR [DIR…] [flags]
+
+Draws the learning curves of folders that compare or train wrote, side by side.""",
+}
+
+
+def parse(command, arguments):
+    """The flags' values by name, and what else stands on the command line.
+
+    Raises:
+        absl.flags.Error: An unknown flag or a value that cannot be one.
+    """
+    values = flags.FlagValues()
+    values.set_gnu_getopt(True)
+    for group in GROUPS[command].values():
+        for name, (kind, default, text) in group.items():
+            _define(kind)(name, default, help=text, flag_values=values)
+    others = values([command, *arguments])[1:]
+    names = [name for group in GROUPS[command].values() for name in group]
+    chosen = {name: values[name].value for name in names}
+    if chosen.get("recipe"):
+        given = [name for name in names if values[name].present]
+        chosen |= _frozen(chosen["recipe"], given)
+    return chosen, others
+
+
+def _frozen(recipe, given):
+    """A recipe's flags; none of them may be given beside it."""
+    for name in given:
+        if name not in recipes.FREE:
+            raise ExperimentError(
+                f"`recipe` fixes all but {', '.join(recipes.FREE[1:])}: "
+                f"leave out --{name}. Received: recipe={recipe}"
+            )
+    return recipes.STUDIES[recipe].flags
+
+
+def help_text(command):
+    """One subcommand's usage and flags, by group."""
+    lines = [_ABOUT[command]]
+    for group, rows in GROUPS[command].items():
+        lines += ["", group]
+        for name, (kind, default, text) in rows.items():
+            flag = f"--{name}" + (f"={default}" if default is not None else "")
+            choices = f" ({'|'.join(kind)})" if isinstance(kind, tuple) else ""
+            lines += textwrap.wrap(
+                f"  {flag:<33} {text}{choices}", 96, subsequent_indent=" " * 36
+            )
+    return "\n".join(lines)
+
+
+class _Integer(flags.IntegerParser):
+    def convert(self, argument):
+        try:
+            return super().convert(argument)
+        except ValueError:
+            raise ValueError("must be an integer") from None
+
+
+class _Float(flags.FloatParser):
+    def convert(self, argument):
+        try:
+            return super().convert(argument)
+        except ValueError:
+            raise ValueError("must be a number") from None
+
+
+class _Boolean(flags.BooleanParser):
+    def parse(self, argument):
+        try:
+            return super().parse(argument)
+        except ValueError:
+            raise ValueError("must be true or false, or left out") from None
+
+
+def _define(kind):
+    if isinstance(kind, tuple):
+        return functools.partial(_define_choice, kind)
+    return {
+        str: flags.DEFINE_string,
+        int: functools.partial(flags.DEFINE, _Integer()),
+        bool: _define_boolean,
+        float: functools.partial(flags.DEFINE, _Float()),
+        list: flags.DEFINE_list,
+    }[kind]
+
+
+def _define_boolean(name, default, help, flag_values):
+    flag = flags.BooleanFlag(name, default, help)
+    flag.parser = _Boolean()
+    flags.DEFINE_flag(flag, flag_values)
+
+
+def _define_choice(choices, name, default, **others):
+    flags.DEFINE_enum(name, default, choices, **others)
+
+
+def seeds(text):
+    """`"3"` means 0, 1, 2; `"0,7"` means just those."""
+    try:
+        numbers = [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        numbers = []
+    if "," not in text:
+        numbers = list(range(numbers[0])) if numbers else []
+    if not numbers or len(set(numbers)) < len(numbers):
+        raise ExperimentError(
+            f"`seeds` must be a count or a list of different integers. "
+            f"Received: seeds={text}"
+        )
+    return numbers
+
+
+def drop_epochs(parts):
+    """The list as integers; `none` for no drops; None stays None."""
+    if parts is None or parts in (["none"], []):
+        return parts and []
+    try:
+        return [int(part) for part in parts]
+    except ValueError:
+        raise ExperimentError(
+            "`drop_epochs` must be integers or none. "
+            f"Received: drop_epochs={','.join(parts)}"
+        ) from None
+
+
+def overrides(name, text, optimizers):
+    """A hyperparameter's values by optimizer, from `VALUE` or `NAME=VALUE,…`."""
+    if text is None:
+        return {}
+    takers = [o for o in optimizers if name in named.ALL[o].hyperparameters]
+    values = {}
+    for part in text.split(","):
+        optimizer, _, number = part.strip().rpartition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            value = math.nan
+        if not math.isfinite(value) or (not optimizer and "," in text):
+            raise ExperimentError(
+                f"`{name}` must be a number, or NAME=NUMBER,NAME=NUMBER. "
+                f"Received: {name}={text}"
+            )
+        if optimizer and optimizer not in takers:
+            raise ExperimentError(
+                f"`{name}` is for {', '.join(takers) or 'none of the optimizers'} "
+                f"here. Received: {name}={text}"
+            )
+        values |= dict.fromkeys([optimizer] if optimizer else takers, value)
+    if not values:
+        raise ExperimentError(
+            f"`{name}` is taken by none of {', '.join(optimizers)}. "
+            f"Received: {name}={text}"
+        )
+    return values

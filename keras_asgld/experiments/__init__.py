@@ -1,1 +1,0 @@
-"""The experiments: one run, a comparison of optimizers, and the command."""

@@ -1,0 +1,1 @@
+"""Records made into tables and pictures."""

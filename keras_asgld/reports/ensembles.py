@@ -1,0 +1,117 @@
+"""Last weights beside ensembles: the second table of a comparison, and its figure."""
+
+import statistics
+
+from keras_asgld.reports import drawing, tables
+from keras_asgld.runs.probabilities import KINDS, NAMES
+
+FIGURE = "reliability.png"
+
+
+def summarize(records):
+    """A row for each optimizer and kind, over the seeds of the finished runs.
+
+    Returns:
+        A list of dicts: `optimizer`, `kind`, `runs`, and for each figure of
+        `calibrating.NAMES` a dict of `mean` and `std` (None for a single run).
+    """
+    rows = []
+    for (optimizer, kind), figures in _by_optimizer(records).items():
+        row = {"optimizer": optimizer, "kind": kind, "runs": len(figures)}
+        for name in NAMES:
+            values = [each[name] for each in figures]
+            std = statistics.stdev(values) if len(values) > 1 else None
+            row[name] = {"mean": statistics.fmean(values), "std": std}
+        rows.append(row)
+    return rows
+
+
+def title(records):
+    members = {
+        record["calibration"]["ensemble"]["members"]
+        for record in records
+        if "calibration" in record
+    }
+    text = "/".join(map(str, sorted(members)))
+    spread = ": mean ± std of seeds" if tables.seeds(records) > 1 else ""
+    return f"last weights, and ensembles of the last {text} epochs{spread}"
+
+
+def cells(rows):
+    """The table as text: its header and its lines."""
+    header = ["optimizer", "weights", *NAMES.values(), "runs"]
+    lines = []
+    for row in rows:
+        numbers = [
+            _spread(row[name], 100, " %", 2)
+            if name in ("accuracy", "expected_calibration_error")
+            else _spread(row[name], 1, "", 4)
+            for name in NAMES
+        ]
+        kind = KINDS[row["kind"]]
+        lines.append([row["optimizer"], kind, *numbers, str(row["runs"])])
+    return header, lines
+
+
+def draw(path, records):
+    """Draw the reliability diagrams of all seeds together, a panel an optimizer.
+
+    Raises:
+        ExperimentError: matplotlib is missing, or the file cannot be written.
+    """
+    groups = {}
+    for (optimizer, kind), figures in _by_optimizer(records).items():
+        groups.setdefault(optimizer, {})[kind] = [f["reliability"] for f in figures]
+    figure = drawing.canvas(3.6 * len(groups), 4.2)
+    axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
+    for ax, (optimizer, kinds) in zip(axes, groups.items(), strict=True):
+        ax.plot([0, 1], [0, 1], color="#B0B4BA", linewidth=1, zorder=1)
+        for (kind, diagrams), colour in zip(
+            kinds.items(), ("#D55E00", "#0072B2"), strict=True
+        ):
+            points = [
+                point
+                for d in diagrams
+                for point in zip(
+                    d["confidence"], d["accuracy"], d["count"], strict=True
+                )
+            ]
+            confidence, accuracy, count = zip(*points, strict=True)
+            size = [4 + 150 * n / max(count) for n in count]
+            ax.scatter(
+                confidence,
+                accuracy,
+                s=size,
+                color=colour,
+                alpha=0.6,
+                linewidth=0,
+                label=KINDS[kind],
+                zorder=3,
+            )
+        ax.set_title(optimizer, loc="left", fontsize=11.5, fontweight="bold")
+        ax.set_xlabel("confidence")
+        ax.set_xlim(-0.03, 1.03)
+        ax.set_ylim(-0.03, 1.03)
+        ax.set_box_aspect(1)
+    axes[0].set_ylabel("accuracy")
+    legend = axes[0].legend(frameon=False, fontsize=9, loc="upper left")
+    for handle in legend.legend_handles:
+        handle.set_sizes([40])
+    drawing.save(figure, path)
+
+
+def _by_optimizer(records):
+    groups = {}
+    for record in records:
+        if record["status"] == "finished" and "calibration" in record:
+            for kind in KINDS:
+                key = record["settings"]["optimizer"], kind
+                groups.setdefault(key, []).append(record["calibration"][kind])
+    return groups
+
+
+def _spread(figure, scale, unit, digits):
+    text = f"{scale * figure['mean']:.{digits}f}"
+    if figure["std"] is not None:
+        text += f" ± {scale * figure['std']:.{digits}f}"
+    return text + unit

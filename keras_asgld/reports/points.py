@@ -1,0 +1,39 @@
+"""Many variants on one task: each run's final accuracy as a point."""
+
+import statistics
+
+from keras_asgld.reports import drawing, tables
+
+
+def draw(path, records, title):
+    """Draw a row for each optimizer: a dot a seed, a bar at their mean, as a PNG.
+
+    Args:
+        path: The PNG to write.
+        records: Records of one task, in the order of the rows.
+        title: A line above the figure.
+
+    Raises:
+        ExperimentError: matplotlib is missing, or the file cannot be written.
+    """
+    values = {}
+    for record in records:
+        accuracies = values.setdefault(record["settings"]["optimizer"], [])
+        if record["status"] == "finished":
+            accuracies.append(100 * tables.last(record, "test_accuracy"))
+    figure = drawing.canvas(7.5, 1.2 + 0.36 * len(values))
+    ax = figure.subplots()
+    for place, accuracies in enumerate(values.values()):
+        if not accuracies:
+            ax.text(0.01, place, "diverged", transform=ax.get_yaxis_transform())
+            continue
+        mean = statistics.fmean(accuracies)
+        ax.plot([mean] * 2, [place - 0.3, place + 0.3], color="#0072B2", linewidth=2.5)
+        ax.plot(accuracies, [place] * len(accuracies), "o", color="#D55E00", ms=5)
+    ax.set_yticks(range(len(values)), values)
+    ax.invert_yaxis()
+    ax.set_xlabel("test accuracy", color=drawing.GREY)
+    ax.xaxis.set_major_formatter("{x:g} %")
+    drawing.quiet(ax, grid="both")
+    drawing.caption(figure, title)
+    drawing.save(figure, path)

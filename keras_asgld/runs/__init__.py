@@ -1,0 +1,1 @@
+"""One run: settings in, a record out, resumable at every epoch."""

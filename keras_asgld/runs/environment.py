@@ -1,0 +1,102 @@
+"""What a record says about where its figures come from."""
+
+import contextlib
+import importlib
+import os
+import platform
+import sys
+from importlib import metadata
+
+from keras_asgld.runs.files import ExperimentError
+from keras_asgld.version import __version__
+
+
+def ask_for_determinism():
+    """Make XLA choose deterministic GPU kernels; before TensorFlow is imported."""
+    flag = "--xla_gpu_deterministic_ops=true"
+    known = os.environ.get("XLA_FLAGS", "")
+    if "xla_gpu_deterministic_ops" not in known:
+        os.environ["XLA_FLAGS"] = f"{known} {flag}".strip()
+
+
+def require(package, extra):
+    """Raise where a package is missing that an extra of the project brings."""
+    try:
+        with quiet_tensorflow():
+            importlib.import_module(package)
+    except ImportError as error:
+        raise ExperimentError(
+            f'{package} is missing; pip install "keras-asgld[{extra}]"'
+        ) from error
+
+
+@contextlib.contextmanager
+def quiet_tensorflow():
+    """Keeps TensorFlow's start-up messages off the terminal.
+
+    Some are printed before TensorFlow reads `TF_CPP_MIN_LOG_LEVEL`, so standard
+    error itself is turned away meanwhile. A user who has set that variable wants
+    to see them, and does.
+    """
+    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+        yield
+        return
+    os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    sys.stderr.flush()
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def versions():
+    """The versions that can change a figure."""
+    import keras
+
+    return {
+        "keras_asgld": __version__,
+        "keras": keras.__version__,
+        keras.backend.backend(): metadata.version(_PACKAGES[keras.backend.backend()]),
+        "numpy": metadata.version("numpy"),
+        "python": platform.python_version(),
+        "backend": keras.backend.backend(),
+    }
+
+
+def machine():
+    """The processor, how many of its cores this process may use, the devices."""
+    return {
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "devices": devices(),
+        "system": platform.platform(),
+    }
+
+
+def devices():
+    """What the backend computes on, as Keras names it; the accelerators first."""
+    import keras
+
+    if keras.backend.backend() != "torch":
+        return keras.distribution.list_devices()
+    import torch  # whose devices Keras cannot list
+
+    return [f"gpu:{i}" for i in range(torch.cuda.device_count())] or ["cpu:0"]
+
+
+_PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
+
+
+def _processor():
+    with contextlib.suppress(OSError), open("/proc/cpuinfo") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()

@@ -1,0 +1,153 @@
+"""Training by several workers, since Keras's `fit` does not run under their strategy.
+
+Keras 3.15's `fit` fails there twice: it takes a batch that is spread over workers for
+a tensor when it builds the metrics, and reduces their scalars along an axis that they
+do not have. This loop does what a run needs of `fit`.
+"""
+
+import keras
+import tensorflow as tf
+
+from keras_asgld.runs.files import ExperimentError
+
+_LOST = (
+    tf.errors.UnavailableError,
+    tf.errors.AbortedError,
+    tf.errors.CancelledError,
+    tf.errors.DeadlineExceededError,
+)
+
+
+def fit(model, strategy, data, judged_on, initial_epoch, epochs, callback):
+    """Train `model` from `initial_epoch` up to `epochs`, on all workers alike.
+
+    Every worker makes the whole batches of `data.train` and takes its own rows. The
+    loss and its gradient are the means over the whole batch, whatever its size; batch
+    normalisation knows a replica's own rows, and after each epoch the statistics of all
+    replicas are set to their mean, as a resumed run would find them.
+
+    Args:
+        model: A compiled model with one loss, built in the scope of `strategy`.
+        strategy: A `MultiWorkerMirroredStrategy`.
+        data: What `keras_asgld.data.load` returned.
+        judged_on: `"test"` or `"validation"`, the part for the `val_` figures.
+        initial_epoch, epochs: As in `fit`.
+        callback: A callback that is told of batches and epochs.
+
+    Raises:
+        ExperimentError: A batch has fewer examples than there are replicas, the
+            workers would begin at different epochs, or one of them is lost.
+    """
+    replicas = strategy.num_replicas_in_sync
+    smallest = (data.train_size % data.batch_size) or data.batch_size
+    if smallest < replicas:
+        raise ExperimentError(
+            f"the last batch of an epoch has {smallest} examples for {replicas} "
+            "replicas: choose another --batch_size or --train_size"
+        )
+    callbacks = keras.callbacks.CallbackList([callback], model=model)
+    train, judge = _steps(model, strategy)
+    try:
+        _check_same_epoch(strategy, initial_epoch)
+        batches = iter(data.train(initial_epoch=initial_epoch))
+        callbacks.on_train_begin()
+        for epoch in range(initial_epoch, epochs):
+            callbacks.on_epoch_begin(epoch)
+            means = _Means()
+            for step in range(data.steps_per_epoch):
+                logs = means.add(train(*next(batches)))
+                callbacks.on_train_batch_end(step, logs)
+                if model.stop_training:
+                    break
+            for variable in model.non_trainable_variables:
+                variable.assign(variable.numpy())
+            judged = _Means()
+            for batch in getattr(data, judged_on)():
+                figures = judged.add(judge(*batch))
+            logs |= {f"val_{name}": value for name, value in figures.items()}
+            callbacks.on_epoch_end(epoch, logs)
+            if model.stop_training:
+                break
+    except _LOST as error:
+        raise ExperimentError(
+            "a worker was lost; the same command in each of them goes on from the last "
+            f"finished epoch ({type(error).__name__})"
+        ) from error
+
+
+def _steps(model, strategy):
+    """Functions of a whole batch, to train and to judge: loss, accuracy and size."""
+    replicas = strategy.num_replicas_in_sync
+
+    def own(values):
+        place = tf.distribute.get_replica_context().replica_id_in_sync_group
+        total = tf.shape(values)[0]
+        return values[place * total // replicas : (place + 1) * total // replicas]
+
+    def figures(loss, labels, logits):
+        hits = tf.equal(tf.argmax(logits, -1, labels.dtype), labels)
+        return loss, tf.reduce_sum(tf.cast(hits, "float32"))
+
+    def own_loss(labels, own_labels, logits):
+        # A replica's part of the mean over the whole batch. Keras divides the mean over
+        # its own rows by the replicas, which is right where all have equally many.
+        parts = replicas * tf.shape(own_labels)[0] / tf.shape(labels)[0]
+        loss = tf.cast(parts, "float32") * model.loss(own_labels, logits)
+        return loss + sum(model.losses) / replicas
+
+    def train(pictures, labels):
+        mine = own(labels)
+        with tf.GradientTape() as tape:
+            logits = model(own(pictures), training=True)
+            loss = own_loss(labels, mine, logits)
+            scaled = model.optimizer.scale_loss(loss)
+        gradients = tape.gradient(scaled, model.trainable_weights)
+        model.optimizer.apply(gradients, model.trainable_weights)  # of their sum
+        return figures(loss, mine, logits)
+
+    def judge(pictures, labels):
+        mine = own(labels)
+        logits = model(own(pictures), training=False)
+        return figures(own_loss(labels, mine, logits), mine, logits)
+
+    def on_all(function):
+        @tf.function
+        def step(pictures, labels):
+            results = strategy.run(function, args=(pictures, labels))
+            loss, hits = (strategy.reduce("SUM", r, axis=None) for r in results)
+            return loss, hits, tf.shape(labels)[0]
+
+        return step
+
+    return on_all(train), on_all(judge)
+
+
+def _check_same_epoch(strategy, epoch):
+    @tf.function
+    def gather():
+        def replica():
+            context = tf.distribute.get_replica_context()
+            return context.all_gather(tf.constant([epoch]), axis=0)
+
+        return strategy.experimental_local_results(strategy.run(replica))[0]
+
+    epochs = sorted(set(gather().numpy().tolist()))
+    if len(epochs) > 1:
+        raise ExperimentError(
+            f"the workers would go on after different epochs ({epochs}): --out_dir "
+            "must be one folder that all of them see"
+        )
+
+
+class _Means:
+    """Means over the examples of the batches so far."""
+
+    def __init__(self):
+        self.loss = self.hits = self.size = 0.0
+
+    def add(self, figures):
+        loss, hits, size = (float(value) for value in figures)
+        self.loss += loss * size
+        self.hits += hits
+        self.size += size
+        return {"loss": self.loss / self.size, "accuracy": self.hits / self.size}

@@ -1,0 +1,207 @@
+"""The optimizers by name, with the settings of the paper's protocol.
+
+The table is data: an optimizer is added by one row. Classes are named, not
+imported, so that the command can list them without loading Keras.
+"""
+
+import dataclasses
+import importlib
+
+from keras_asgld.runs import stages
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """How an optimizer is made when its name is all that is given.
+
+    Attributes:
+        path: Where the class is, as `module.Class`.
+        hyperparameters: What a user may override, by the command's names, with
+            the defaults. A value of `{model prefix: value, "": value}` depends
+            on the model, and `POSTERIOR` on the number of training examples.
+        arguments: The constructor's other arguments, where they differ from
+            the class's defaults.
+        names: The constructor's name of a hyperparameter, where it differs.
+        decay: `"coupled"` (the decay is part of the gradient, as in the paper's
+            protocol) or `"decoupled"`, when the user does not choose.
+        seeded: Whether the constructor takes a `seed`.
+    """
+
+    path: str
+    hyperparameters: dict
+    arguments: dict = dataclasses.field(default_factory=dict)
+    names: dict = dataclasses.field(default_factory=dict)
+    decay: str = "coupled"
+    seeded: bool = False
+
+
+# Learning rates, epsilons and Adam's beta_1 of .99 on ResNets are the protocol
+# of arXiv 1906.04324 and of the stored curves it compares with. On the digits,
+# where a run has 230 steps, the rates are those that `tune` found on validation
+# data (docs/results/digits-tuning); adamw, amsgrad and psgld have adam's.
+POSTERIOR = "1 / training examples"
+_ADAM_RATE = {"digits": 0.003162, "": 0.001}
+_SGD_RATE = {"digits": 1.0, "": 0.1}
+_BETA_1 = {"resnet": 0.99, "": 0.9}
+_ADAM_NAMES = {"momentum": "beta_1"}
+
+OPTIMIZERS = {
+    "asgld": Recipe(
+        "keras_asgld.optimizers.ASGLD",
+        {"learning_rate": _SGD_RATE, "momentum": 0.9, "noise": 3.0},
+        decay="decoupled",
+        seeded=True,
+    ),
+    "sgd": Recipe("keras.optimizers.SGD", {"learning_rate": _SGD_RATE}),
+    "momentum": Recipe("keras.optimizers.SGD", {"learning_rate": 0.1, "momentum": 0.9}),
+    "adam": Recipe(
+        "keras.optimizers.Adam",
+        {"learning_rate": _ADAM_RATE, "momentum": _BETA_1},
+        arguments={"epsilon": 1e-8},
+        names=_ADAM_NAMES,
+    ),
+    "adamw": Recipe(
+        "keras.optimizers.AdamW",
+        {"learning_rate": _ADAM_RATE, "momentum": _BETA_1},
+        arguments={"epsilon": 1e-8, "weight_decay": 0.0},
+        names=_ADAM_NAMES,
+        decay="decoupled",
+    ),
+    "adagrad": Recipe(
+        "keras.optimizers.Adagrad",
+        {"learning_rate": {"digits": 0.03162, "": 0.01}},
+        arguments={"initial_accumulator_value": 0.0, "epsilon": 1e-10},
+    ),
+    "amsgrad": Recipe(
+        "keras.optimizers.Adam",
+        {"learning_rate": _ADAM_RATE, "momentum": _BETA_1},
+        arguments={"epsilon": 1e-8, "amsgrad": True},
+        names=_ADAM_NAMES,
+    ),
+    "rmsprop": Recipe(
+        "keras.optimizers.RMSprop", {"learning_rate": {"digits": 0.01, "": 0.001}}
+    ),
+    # At temperature 0 these are the protocol's SGD, RMSprop and momentum SGD; the
+    # coupled decay is the posterior's prior. The paper's SGLD has one noise for all
+    # rates, `temperature = sigma**2 / (2 * learning_rate)`.
+    "sgld": Recipe(
+        "keras_asgld.optimizers.SGLD",
+        {"learning_rate": 0.1, "temperature": POSTERIOR},
+        seeded=True,
+    ),
+    "psgld": Recipe(
+        "keras_asgld.optimizers.PSGLD",
+        {"learning_rate": _ADAM_RATE, "temperature": POSTERIOR},
+        seeded=True,
+    ),
+    "sghmc": Recipe(
+        "keras_asgld.optimizers.SGHMC",
+        {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
+        seeded=True,
+    ),
+    # The numbers that the paper's published code names as its best for CIFAR-10.
+    "asgld-paper": Recipe(
+        "keras_asgld.optimizers.ASGLD",
+        {"learning_rate": 0.1, "momentum": 0.9, "noise": 0.01},
+        decay="decoupled",
+        seeded=True,
+    ),
+}
+
+# The study's controls: ASGLD at one effective step, learning_rate * (1 + noise), taken
+# apart. Keras's momentum SGD has that effective step divided by 1 - momentum.
+EFFECTIVE_STEP = 0.4
+
+
+def _control(noise, momentum=0.9, **arguments):
+    rate = EFFECTIVE_STEP / (1 + noise)
+    return Recipe(
+        "keras_asgld.runs.controls.Control",
+        {"learning_rate": rate, "momentum": momentum, "noise": noise},
+        arguments=arguments,
+        decay="decoupled",
+        seeded=True,
+    )
+
+
+CONTROLS = {
+    "psi=0 (SGD)": _control(0.0),
+    "psi=1": _control(1.0),
+    "psi=3": _control(3.0),
+    "psi=10": _control(10.0),
+    "psi=3, mean alone": _control(3.0, kind="none"),
+    "psi=3, noise alone": _control(3.0, mean=False),
+    "psi=3, isotropic": _control(3.0, kind="isotropic"),
+    "psi=10, mean alone": _control(10.0, kind="none"),
+    "psi=3, rho=0.5": _control(3.0, momentum=0.5),
+    "psi=3, rho=0.99": _control(3.0, momentum=0.99),
+    "momentum SGD": Recipe(
+        "keras.optimizers.SGD",
+        {"learning_rate": EFFECTIVE_STEP * (1 - 0.9), "momentum": 0.9},
+        decay="decoupled",
+    ),
+}
+ALL = OPTIMIZERS | CONTROLS
+
+HYPERPARAMETERS = tuple(
+    dict.fromkeys(
+        name for recipe in OPTIMIZERS.values() for name in recipe.hyperparameters
+    )
+)
+
+
+def hyperparameters(optimizer, model, overrides, examples):
+    """The values an optimizer is run with: the recipe's, then the user's.
+
+    Args:
+        optimizer: A name in `OPTIMIZERS` or `CONTROLS`.
+        model: The model's name.
+        overrides: Values by hyperparameter name; the optimizer must take each.
+        examples: How many examples a run trains on.
+    """
+    values = {}
+    for name, default in ALL[optimizer].hyperparameters.items():
+        if isinstance(default, dict):
+            prefix = next(prefix for prefix in default if model.startswith(prefix))
+            default = default[prefix]
+        if default == POSTERIOR:
+            default = 1 / examples
+        values[name] = float(overrides.get(name, default))
+    return values
+
+
+def make(settings, steps_per_epoch):
+    """The Keras optimizer of one run, with its schedule and weight decay."""
+    recipe = ALL[settings.optimizer]
+    module, _, name = recipe.path.rpartition(".")
+    cls = getattr(importlib.import_module(module), name)
+    arguments = dict(recipe.arguments)
+    for key, value in settings.hyperparameters.items():
+        arguments[recipe.names.get(key, key)] = value
+    arguments["learning_rate"] = _schedule(settings, steps_per_epoch)
+    if recipe.seeded:
+        arguments["seed"] = settings.seed
+    if settings.weight_decay and settings.weight_decay_mode == "decoupled":
+        arguments["weight_decay"] = settings.weight_decay
+    elif settings.weight_decay:
+        from keras_asgld.runs.decay import coupled
+
+        cls = coupled(cls, settings.weight_decay)
+    return cls(**arguments)
+
+
+def _schedule(settings, steps_per_epoch):
+    """The learning rate, dropping after each drop epoch and on unfreezing."""
+    import keras
+
+    value = settings.hyperparameters["learning_rate"]
+    changes = stages.rate_changes(settings)
+    if not changes:
+        return value
+    # PiecewiseConstantDecay keeps the old value while step <= boundary, and the
+    # first step after `epoch` whole epochs has number epoch * steps_per_epoch.
+    boundaries = [epoch * steps_per_epoch - 1 for epoch, _ in changes]
+    values = [value]
+    for _, factor in changes:
+        values.append(values[-1] * factor)
+    return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)

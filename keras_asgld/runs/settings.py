@@ -1,0 +1,200 @@
+"""What defines one run. Equal settings give equal runs."""
+
+import dataclasses
+import math
+
+from keras_asgld.runs import optimizers as named
+from keras_asgld.runs import stages
+from keras_asgld.runs.files import ExperimentError
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is trained on a data set when the user does not choose."""
+
+    model: str
+    epochs: int
+    batch_size: int
+    examples: int  # to train on, without a subset
+
+
+STRATEGIES = ("one", "mirrored", "multiworker")
+TASKS = {
+    "digits": Task(model="digits", epochs=10, batch_size=64, examples=1437),
+    "cifar10": Task(model="cnn", epochs=200, batch_size=128, examples=50_000),
+}
+PREPARED = ("cifar10",)  # which come out of a directory of TFDS
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Everything that decides the figures of one run, and nothing else.
+
+    `image_size` and `train_size` of None leave the data set as it is. `ensemble` is
+    the number of last epochs whose weights are averaged over, or None; `monitor` is
+    True where the noise is measured, else None. With a `validation_size` the run is
+    judged on so many training examples, which it is not trained on, and never sees
+    the test set.
+    """
+
+    dataset: str
+    model: str
+    optimizer: str
+    hyperparameters: dict
+    seed: int
+    epochs: int
+    batch_size: int
+    image_size: int | None
+    train_size: int | None
+    weight_decay: float
+    weight_decay_mode: str
+    drop_epochs: list
+    drop_factor: float
+    jit_compile: str
+    strategy: str = "one"
+    fine_tuning: dict | None = None
+    mixed_precision: str | None = None
+    ensemble: int | None = None
+    monitor: bool | None = None
+    validation_size: int = 0
+
+    def __post_init__(self):
+        _known("dataset", self.dataset, TASKS)
+        _known("optimizer", self.optimizer, named.ALL)
+        _known("weight_decay_mode", self.weight_decay_mode, ("coupled", "decoupled"))
+        _known("jit_compile", self.jit_compile, ("auto", "on", "off"))
+        _known("strategy", self.strategy, STRATEGIES)
+        for name in ("epochs", "batch_size", "image_size", "train_size"):
+            value = getattr(self, name)
+            _check(name, value, value is None or value >= 1, "at least 1")
+        if self.ensemble is not None:
+            good = 1 <= self.ensemble <= self.epochs
+            constraint = f"at least 1 and at most `epochs`, {self.epochs}"
+            _check("ensemble", self.ensemble, good, constraint)
+        _check("seed", self.seed, 0 <= self.seed < 2**32, "in [0, 2**32)")
+        _check(
+            "validation_size",
+            self.validation_size,
+            self.validation_size >= 0,
+            "not negative",
+        )
+        _check(
+            "weight_decay",
+            self.weight_decay,
+            0 <= self.weight_decay < math.inf,
+            "finite and not negative",
+        )
+        _check(
+            "drop_factor",
+            self.drop_factor,
+            0 < self.drop_factor < math.inf,
+            "finite and positive",
+        )
+        several = self.strategy == "multiworker"
+        constraint = "off or auto with --strategy=multiworker"
+        good = not several or self.jit_compile != "on"
+        _check("jit_compile", self.jit_compile, good, constraint)
+        if several and self.fine_tuning:
+            raise ExperimentError("--strategy=multiworker does not fine-tune")
+        for i, epoch in enumerate(self.drop_epochs):
+            after = epoch > self.drop_epochs[i - 1] if i else epoch >= 1
+            _check("drop_epochs", self.drop_epochs, after, "rising and at least 1")
+        for name, value in self.hyperparameters.items():
+            _check(name, value, 0 <= value < math.inf, "finite and not negative")
+        momentum = self.hyperparameters.get("momentum", 0)
+        _check("momentum", momentum, momentum < 1, "in the range [0, 1)")
+
+    @property
+    def label(self):
+        return f"{self.optimizer} seed {self.seed}"
+
+    @property
+    def judged_on(self):
+        """The part of the data that a run's figures beside training's are of."""
+        return "validation" if self.validation_size else "test"
+
+    def to_json(self):
+        return dataclasses.asdict(self)
+
+
+def make(
+    dataset,
+    optimizer,
+    *,
+    model=None,
+    epochs=None,
+    batch_size=None,
+    overrides=None,
+    weight_decay_mode="auto",
+    drop_epochs=None,
+    flags=None,
+    **others,
+):
+    """Settings with every choice the user left open made.
+
+    Args:
+        dataset, optimizer: Names in `TASKS` and `named.ALL`.
+        model, epochs, batch_size: None takes the data set's.
+        overrides: The user's hyperparameters for this optimizer.
+        weight_decay_mode: `"auto"` takes the recipe's.
+        drop_epochs: None takes three quarters of the epochs, the paper's 150
+            of 200.
+        flags: The command's flags by name, for those of fine-tuning.
+        **others: The remaining fields of `Settings`.
+    """
+    _known("dataset", dataset, TASKS)
+    _known("optimizer", optimizer, named.ALL)
+    task = TASKS[dataset]
+    model = model or task.model
+    epochs = task.epochs if epochs is None else epochs
+    if weight_decay_mode == "auto":
+        weight_decay_mode = named.ALL[optimizer].decay
+    if drop_epochs is None:
+        drop_epochs = [max(1, epochs * 3 // 4)] if epochs > 1 else []
+    examples = others.get("train_size") or (
+        task.examples - others.get("validation_size", 0)
+    )
+    _known_model(model)
+    return Settings(
+        dataset=dataset,
+        model=model,
+        optimizer=optimizer,
+        hyperparameters=named.hyperparameters(
+            optimizer, model, overrides or {}, max(1, examples)
+        ),
+        epochs=epochs,
+        batch_size=task.batch_size if batch_size is None else batch_size,
+        weight_decay_mode=weight_decay_mode,
+        drop_epochs=list(drop_epochs),
+        **stages.choose(flags or {}, model, optimizer, epochs),
+        **others,
+    )
+
+
+def known_optimizer(name):
+    """Raise where the list of optimizers holds a name that none has."""
+    _known("optimizers", name, named.OPTIMIZERS)
+
+
+def _known_model(name):
+    # Here, since it loads Keras, and the command's help is to come at once.
+    from keras_asgld.models import building
+
+    try:
+        building.check_name("model", name)
+    except ValueError as error:
+        raise ExperimentError(error) from None
+
+
+def _known(name, value, choices):
+    if value not in choices:
+        raise ExperimentError(
+            f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value}"
+        )
+
+
+def _check(name, value, good, constraint):
+    if not good:
+        raise ExperimentError(
+            f"`{name}` must be {constraint}. Received: {name}={value}"
+        )

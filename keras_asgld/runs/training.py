@@ -1,0 +1,290 @@
+"""One run: settings in, a record out, resumable at every epoch."""
+
+import contextlib
+import dataclasses
+import hashlib
+import math
+import random
+import tempfile
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from keras_asgld.runs import (
+    checkpoints,
+    environment,
+    files,
+    fine_tuning,
+    probabilities,
+    records,
+    strategies,
+    watching,
+)
+from keras_asgld.runs import (
+    optimizers as named,
+)
+from keras_asgld.runs.files import ExperimentError
+
+WEIGHTS = "model.weights.h5"
+
+
+def run(settings, folder, data, progress, keep_weights=False, tensorboard=False):
+    """Train one network and return its record, which is also in `folder`.
+
+    Every finished epoch leaves a checkpoint and a record. Called again with the
+    same settings, a run goes on from its last finished epoch and ends with the
+    weights and figures of an uninterrupted one; a finished run is only read.
+
+    Args:
+        settings: The run's `Settings`.
+        folder: Where the record and the checkpoints go; made if missing.
+        data: What `keras_asgld.data.load` returned, whatever its seed.
+        progress: A `Progress`, told of every step, epoch and warning.
+        keep_weights: Whether to leave the final weights as `model.weights.h5`.
+        tensorboard: Whether to leave event files for TensorBoard.
+
+    Returns:
+        The record, a dict as `records` describes it, `"finished"` or, where the
+        loss stopped being finite, `"failed"`.
+
+    Raises:
+        ExperimentError: `folder` holds a run with other settings or a corrupt
+            record, or cannot be written.
+    """
+    folder = files.make_folder(folder)
+    with contextlib.ExitStack() as stack:
+        place = folder
+        if not strategies.is_chief(settings.strategy):
+            # Reading the variables takes all workers, so all save; one of them counts.
+            place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        return _run(settings, folder, place, data, progress, keep_weights, tensorboard)
+
+
+def _run(settings, folder, place, data, progress, keep_weights, tensorboard):
+    """`run`, which reads from `folder` and writes to `place`."""
+    files.remove_partial(place)
+    record = records.read(folder)
+    records.check_same(folder, record, settings)
+    records.check_backend(folder, record, keras.backend.backend())
+    progress.begin(settings.label, record)
+    if record is not None and record["status"] != "running":
+        checkpoints.remove(place)
+        watching.remove_members(place)
+        progress.end(record)
+        return record
+
+    data = dataclasses.replace(data, seed=settings.seed)
+    jit_compile = _jit_compile(settings)
+    _make_deterministic(settings.seed, jit_compile)
+    strategy = strategies.make(settings.strategy)
+    with strategy.scope():
+        model = _build(settings, data, jit_compile)
+    record = _new_record(settings, data, model)
+    epochs = record["epochs"]
+    restored = checkpoints.load(folder, progress.warn)
+    if restored is not None:
+        _, arrays, epochs[:] = restored
+        _assign(_state(model), arrays, folder)
+        progress.resume(len(epochs))
+    records.write(place, record)
+
+    recorder = _Recorder(record, place, progress, settings.judged_on)
+    left = len(epochs) < settings.epochs and not _diverged(epochs)
+    if left and settings.strategy == "multiworker":
+        from keras_asgld.runs import multi_worker
+
+        span = len(epochs), settings.epochs
+        multi_worker.fit(model, strategy, data, settings.judged_on, *span, recorder)
+    elif left:
+        model.fit(
+            data.train(initial_epoch=len(epochs)),
+            initial_epoch=len(epochs),
+            epochs=settings.epochs,
+            steps_per_epoch=data.steps_per_epoch,
+            validation_data=getattr(data, settings.judged_on)(),
+            callbacks=[
+                *watching.callbacks(settings, place, model.optimizer, tensorboard),
+                recorder,
+                *fine_tuning.callbacks(settings, model),
+            ],
+            shuffle=False,  # the pipeline has done it
+            verbose=0,
+        )
+    record["status"] = "failed" if _diverged(epochs) else "finished"
+    if _diverged(epochs):
+        record["failure"] = f"the loss was not finite in epoch {len(epochs)}"
+    elif settings.ensemble:
+        ensemble = watching.ensemble(settings, place)
+        ensemble.set_model(model)
+        record["calibration"] = probabilities.measure(model, ensemble, data)
+    if keep_weights:
+        with files.replacing(place / WEIGHTS) as partial:
+            model.save_weights(partial)
+    records.write(place, record)
+    checkpoints.remove(place)
+    watching.remove_members(place)
+    progress.end(record)
+    return record
+
+
+class _Recorder(keras.callbacks.Callback):
+    """Adds each epoch's figures to the record and leaves a checkpoint."""
+
+    def __init__(self, record, folder, progress, judged_on):
+        super().__init__()
+        self.judged_on = judged_on
+        self.record = record
+        self.folder = folder
+        self.progress = progress
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.ends = [time.perf_counter()]
+        # At the epoch's end the schedule already gives the next epoch's rate.
+        rate = float(self.model.optimizer.learning_rate)
+        self.learning_rate = float(f"{rate:.7g}")  # float32 knows no more digits
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.ends.append(time.perf_counter())
+        self.progress.step(len(self.ends) - 1)
+        if not math.isfinite(logs["loss"]):
+            self.model.stop_training = True
+
+    def on_epoch_end(self, epoch, logs=None):
+        # Without the first step, which holds the compilation; a median, for the last
+        # one may hold another, its batch being smaller.
+        steps = np.diff(self.ends)[1:]
+        figures = {
+            "epoch": epoch + 1,
+            "learning_rate": self.learning_rate,
+            "train_loss": _figure(logs["loss"]),
+            "train_accuracy": _figure(logs["accuracy"]),
+            f"{self.judged_on}_loss": _figure(logs["val_loss"]),
+            f"{self.judged_on}_accuracy": _figure(logs["val_accuracy"]),
+            "seconds": self.ends[-1] - self.ends[0],
+            "step_seconds": float(np.median(steps)) if steps.size else None,
+        }
+        noise = {name: logs[name] for name in watching.NOISE if name in logs}
+        if noise:
+            figures["noise"] = {name: _figure(value) for name, value in noise.items()}
+        epochs = self.record["epochs"]
+        epochs.append(figures)
+        if _diverged(epochs):
+            self.model.stop_training = True
+        # The checkpoint comes first and holds the figures too, so that a kill
+        # between the two writes loses nothing.
+        arrays = [variable.numpy() for variable in _state(self.model)]
+        checkpoints.save(self.folder, epoch + 1, arrays, epochs)
+        records.write(self.folder, self.record)
+        self.progress.epoch(figures)
+
+
+def _jit_compile(settings):
+    """Whether the step is compiled; with "auto" as suits backend and device.
+
+    JAX has no other way that is not slow, PyTorch's compiler is for who asks for it,
+    and TensorFlow's XLA pays on an accelerator.
+    """
+    if settings.jit_compile != "auto":
+        return settings.jit_compile == "on"
+    if keras.backend.backend() != "tensorflow":
+        return keras.backend.backend() == "jax"
+    devices = environment.devices()
+    return settings.strategy == "one" and not devices[0].startswith("cpu")
+
+
+def _make_deterministic(seed, jit_compile):
+    keras.backend.clear_session()
+    if keras.backend.backend() == "jax":
+        # What `set_random_seed` does there, but that it imports TensorFlow if it can.
+        random.seed(seed)
+        np.random.seed(seed)
+    else:
+        keras.utils.set_random_seed(seed)
+    # Keras compiles no step with XLA while TensorFlow's deterministic operations
+    # are asked for; XLA's own are, by a flag that `environment` sets.
+    if keras.backend.backend() == "tensorflow" and not jit_compile:
+        import tensorflow as tf
+
+        tf.config.experimental.enable_op_determinism()
+
+
+def _build(settings, data, jit_compile):
+    from keras_asgld import models
+
+    try:
+        with fine_tuning.precision(settings):
+            model = models.build(
+                settings.model,
+                data.input_shape,
+                data.num_classes,
+                seed=settings.seed,
+                weights=(settings.fine_tuning or {}).get("weights"),
+                mean=data.preprocessing.mean,
+                std=data.preprocessing.std,
+            )
+    except (ValueError, OSError, ImportError) as error:
+        raise ExperimentError(" ".join(str(error).split())) from error
+    optimizer = named.make(settings, data.steps_per_epoch)
+    fine_tuning.quieten(settings, model, optimizer)
+    model.compile(
+        optimizer=optimizer,
+        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        jit_compile=jit_compile,
+    )
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def _state(model):
+    """Every variable that the next epoch depends on, in a fixed order.
+
+    The model's own include batch-norm statistics and the state of dropout's
+    generators; metrics start afresh in each epoch.
+    """
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _assign(variables, arrays, folder):
+    if [tuple(v.shape) for v in variables] != [a.shape for a in arrays]:
+        raise ExperimentError(f"the checkpoint in {folder} is of another network")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _new_record(settings, data, model):
+    digest = hashlib.sha256()
+    for variable in model.trainable_variables:
+        digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
+    return {
+        "format": records.FORMAT,
+        "status": "running",
+        "settings": settings.to_json(),
+        "versions": environment.versions(),
+        "machine": environment.machine(),
+        "data": {
+            "train_size": data.train_size,
+            f"{settings.judged_on}_size": getattr(data, f"{settings.judged_on}_size"),
+            "steps_per_epoch": data.steps_per_epoch,
+        },
+        "trainable_weights": sum(
+            math.prod(variable.shape) for variable in model.trainable_variables
+        ),
+        "initial_weights_sha256": digest.hexdigest(),
+        "epochs": [],
+    }
+
+
+def _diverged(epochs):
+    return bool(epochs) and any(
+        value is None
+        for name, value in epochs[-1].items()
+        if name.endswith(("_loss", "_accuracy"))
+    )
+
+
+def _figure(value):
+    """A float that JSON can hold; None where the run has diverged."""
+    return float(value) if math.isfinite(value) else None

@@ -1,0 +1,83 @@
+"""The main job: several optimizers and seeds on one task, a table and a figure."""
+
+import json
+
+from keras_asgld.reports import curves, ensembles, points, tables
+from keras_asgld.runs import files, records, training
+from keras_asgld.runs.files import ExperimentError
+
+FIGURE = "curves.png"
+
+
+def compare(plan, folder, data, progress, study=None, tensorboard=False):
+    """Do every run of `plan` that is not yet done; write table and figure.
+
+    The runs of one seed have the same initial weights and the same batches.
+
+    Args:
+        plan: A list of `Settings` of one task, in the order of the runs.
+        folder: Where everything goes: `runs/OPTIMIZER-seedN/record.json`,
+            `summary.json`, `table.md` and `curves.png`; with ensembles
+            `reliability.png`.
+        data: The data set, as `keras_asgld.data.load` returns it.
+        progress: A `Progress`.
+        study: The `Study` that the plan is of, if any, which says what is drawn.
+        tensorboard: Whether each run's folder gets event files.
+
+    Returns:
+        The table's title and rows, as `tables.summarize` gives them, and header,
+        lines and title of the ensembles' table, or None where there is none.
+    """
+    folder = files.make_folder(folder)
+    results = [
+        training.run(
+            settings,
+            records.run_folder(folder, settings),
+            data,
+            progress,
+            tensorboard=tensorboard,
+        )
+        for settings in plan
+    ]
+    rows = tables.summarize(results)
+    title = describe(plan[0], results)
+    found = {"title": title, "rows": rows}
+    table = tables.markdown(rows, title)
+    calibrated = None
+    if any("calibration" in record for record in results):
+        found["ensembles"] = ensembles.summarize(results)
+        calibrated = *ensembles.cells(found["ensembles"]), ensembles.title(results)
+        table += "\n" + tables.markdown_table(*calibrated)
+    text = json.dumps(found, indent=1, allow_nan=False)
+    files.write(folder / "summary.json", text + "\n")
+    files.write(folder / "table.md", table)
+    try:
+        if calibrated:
+            ensembles.draw(folder / ensembles.FIGURE, results)
+        _draw(folder, results, title, study)
+    except ExperimentError as error:
+        progress.warn(str(error))
+    return title, rows, calibrated
+
+
+def _draw(folder, results, title, study):
+    if study is not None and study.points:
+        points.draw(folder / "points.png", results, title)
+        return
+    for name, optimizers in (study and study.curves or {FIGURE: None}).items():
+        shown = [
+            record
+            for record in results
+            if optimizers is None or record["settings"]["optimizer"] in optimizers
+        ]
+        curves.draw(folder / name, {curves.describe(shown): shown})
+
+
+def describe(settings, results):
+    """The table's title: the task, and what its figures are."""
+    task = curves.describe(results)
+    last = min(tables.LAST_EPOCHS, settings.epochs)
+    epochs = f"the last {last} epochs" if last > 1 else "the last epoch"
+    mean = "mean ± std" if tables.seeds(results) > 1 else "mean"
+    trained = f"{settings.epochs} epoch{'s' if settings.epochs > 1 else ''}"
+    return f"{task}, {trained}: {mean} of {epochs}"

@@ -1,0 +1,55 @@
+"""What `tune` found, in a file that `compare` reads."""
+
+import json
+import math
+from pathlib import Path
+
+from keras_asgld.runs import files
+from keras_asgld.runs.files import ExperimentError
+
+NAME = "tuning.json"
+FORMAT = 1
+
+
+def write(folder, title, rows):
+    """Write the title and `tune.tune`'s rows as `folder/tuning.json`."""
+    content = {"format": FORMAT, "title": title, "rows": rows}
+    text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+    files.write(Path(folder) / NAME, text)
+
+
+def read(folder, dataset, model):
+    """What was found in `folder`: optimizer → its hyperparameters as tuned.
+
+    Raises:
+        ExperimentError: There is no whole result of tuning this model on this data
+            set.
+    """
+    path = Path(folder) / NAME
+    try:
+        content = json.loads(path.read_bytes())
+    except OSError as error:
+        raise ExperimentError(f"{path}: {files.reason(error)}") from error
+    except ValueError as error:
+        raise ExperimentError(f"{path}: no whole JSON ({error})") from error
+    try:
+        if content["format"] != FORMAT:
+            raise ValueError
+        found = {row["optimizer"]: _tuned(row["tuned"]) for row in content["rows"]}
+        tasks = [tuple(map(str, row["task"])) for row in content["rows"]]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ExperimentError(f"{path}: no result of tune") from error
+    for task in tasks:
+        if task != (dataset, model):
+            raise ExperimentError(
+                f"{path} was tuned on {', '.join(task)}, not on {dataset}, {model}"
+            )
+    return found
+
+
+def _tuned(values):
+    """Hyperparameters by name; none where every rate diverged."""
+    values = {name: float(value) for name, value in (values or {}).items()}
+    if not all(math.isfinite(value) for value in values.values()):
+        raise ValueError
+    return values

@@ -1,0 +1,86 @@
+"""Frozen experiments by name: what `compare --recipe=NAME` runs.
+
+A recipe fixes everything that decides a figure but the seeds; `compare` refuses other
+flags beside it.
+"""
+
+import dataclasses
+
+from keras_asgld.runs.optimizers import CONTROLS
+
+
+@dataclasses.dataclass(frozen=True)
+class Study:
+    """A frozen comparison.
+
+    Attributes:
+        about: One line of what it is.
+        flags: The flags of `compare` that it fixes, by name.
+        curves: A figure's file name → the optimizers whose curves it shows. None
+            draws one figure of all.
+        points: Whether the figure shows each run's final accuracy instead.
+    """
+
+    about: str
+    flags: dict
+    curves: dict | None = None
+    points: bool = False
+
+
+# What a user may still choose beside a recipe.
+FREE = (
+    "recipe",
+    "seeds",
+    "tuned",
+    "data_dir",
+    "out_dir",
+    "jit_compile",
+    "mixed_precision",
+)
+
+# The paper's Figures 1 and 2, and the samplers that it stands on.
+_PAPER_CURVES = {
+    "against-sgd.png": ("asgld", "asgld-paper", "sgd", "momentum"),
+    "against-adaptive.png": ("asgld", "adam", "adagrad", "amsgrad"),
+    "against-samplers.png": ("asgld", "sgld", "psgld", "sghmc"),
+}
+_PAPER_OPTIMIZERS = list(dict.fromkeys(sum(_PAPER_CURVES.values(), ())))
+_PAPER = {
+    "dataset": "cifar10",
+    "optimizers": _PAPER_OPTIMIZERS,
+    "epochs": 200,
+    "batch_size": 128,
+    "drop_epochs": ["150"],
+    "drop_factor": 0.1,
+    "weight_decay": 5e-4,
+}
+# 3,000 pictures of 16 x 16 and six epochs with the drop after the fourth: what two
+# cores train in half a minute.
+_SMALL = _PAPER | {
+    "model": "cnn-narrow",
+    "image_size": 16,
+    "train_size": 3000,
+    "epochs": 6,
+    "batch_size": 64,
+    "drop_epochs": ["4"],
+}
+
+STUDIES = {
+    "paper-resnet34": Study(
+        "the paper's protocol on CIFAR-10 with ResNet-34",
+        _PAPER | {"model": "resnet34"},
+        _PAPER_CURVES,
+    ),
+    "paper-densenet121": Study(
+        "the paper's protocol on CIFAR-10 with DenseNet-121",
+        _PAPER | {"model": "densenet121"},
+        _PAPER_CURVES,
+    ),
+    "paper-small": Study("the same, scaled to two cores", _SMALL, _PAPER_CURVES),
+    "controls-small": Study(
+        "ASGLD taken apart, on the task of paper-small",
+        # Decoupled decay goes with the learning rate, which differs among them.
+        _SMALL | {"optimizers": list(CONTROLS), "weight_decay": 0.0},
+        points=True,
+    ),
+}

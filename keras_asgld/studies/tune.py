@@ -1,0 +1,163 @@
+"""The paper's search for a learning rate: a grid that grows while its end is best."""
+
+import dataclasses
+import math
+import statistics
+
+from keras_asgld.reports import rate_grid, tables
+from keras_asgld.runs import files, training
+from keras_asgld.runs.files import ExperimentError
+from keras_asgld.studies import found_rates
+
+RATES = 5  # Wilson et al. 2017, whose protocol the paper follows
+FACTOR = math.sqrt(10)
+MOST = 11  # rates; a figure that no longer falls at an end must not go on for ever
+
+
+def tune(bases, folder, data, progress):
+    """Find each optimizer's learning rate on validation data.
+
+    Five rates a factor of √10 apart, about the one in the optimizer's settings, are
+    tried; while the best lies at an end the grid grows there by one. Every rate is
+    run with every seed, for the same number of epochs. A run that diverges is a
+    failure of its rate, not of the search. What is done is not repeated.
+
+    Args:
+        bases: A dict of an optimizer's name to its `Settings`, one for each seed,
+            with a `validation_size`. Their learning rate is the grid's middle.
+        folder: Where everything goes: `trials/…/record.json`, `tuning.json`,
+            `table.md` and `grid.png`.
+        data: The data set, with the same `validation_size`.
+        progress: A `Progress`.
+
+    Returns:
+        The title and the rows of the table.
+    """
+    folder = files.make_folder(folder)
+    rows = []
+    for optimizer, settings in bases.items():
+        trials = {}
+        middle = settings[0].hyperparameters["learning_rate"]
+        while (steps := missing(_scores(trials))) and len(trials) < MOST:
+            progress.extend(len(settings) * len(steps) if trials else 0)
+            for step in steps:
+                rate = float(f"{middle * FACTOR**step:.4g}")
+                trials[step] = (
+                    rate,
+                    [_trial(each, rate, folder, data, progress) for each in settings],
+                )
+        rows.append(_row(optimizer, settings[0], trials))
+    title = _title(next(iter(bases.values())))
+    found_rates.write(folder, title, rows)
+    files.write(folder / "table.md", markdown(rows, title))
+    try:
+        rate_grid.draw(folder / "grid.png", rows, title)
+    except ExperimentError as error:
+        progress.warn(str(error))
+    return title, rows
+
+
+def missing(scores):
+    """The steps of the grid to be tried next; none when the search is over.
+
+    Args:
+        scores: A dict of a step (0 is the grid's middle) to its figure, higher
+            being better, or None where a run diverged.
+    """
+    if not scores:
+        return [i - RATES // 2 for i in range(RATES)]
+    low, high = min(scores), max(scores)
+    step = best(scores)
+    if step is None or step == low:  # too large a rate diverges, never too small
+        return [low - 1]
+    return [high + 1] if step == high else []
+
+
+def best(scores):
+    """The step with the highest figure, the smaller of equals; None if all failed."""
+    alive = {step: score for step, score in scores.items() if score is not None}
+    return max(sorted(alive), key=alive.get, default=None)
+
+
+def _trial(settings, rate, folder, data, progress):
+    values = {**settings.hyperparameters, "learning_rate": rate}
+    settings = dataclasses.replace(settings, hyperparameters=values)
+    place = folder / "trials" / f"{settings.optimizer}-rate{rate:g}-seed{settings.seed}"
+    progress.note(f"{settings.optimizer} at learning rate {rate:g}")
+    return training.run(settings, place, data, progress)
+
+
+def _accuracies(records):
+    """A figure for each run that finished."""
+    return [
+        tables.last(record, "validation_accuracy")
+        for record in records
+        if record["status"] == "finished"
+    ]
+
+
+def _scores(trials):
+    """Step → mean validation accuracy; None where any seed's run diverged."""
+    return {
+        step: statistics.fmean(_accuracies(records))
+        if all(record["status"] == "finished" for record in records)
+        else None
+        for step, (_, records) in trials.items()
+    }
+
+
+def _row(optimizer, settings, trials):
+    scores = _scores(trials)
+    step = best(scores)
+    # The temperature belongs to the number of examples, which tuning cuts.
+    found = {
+        name: value
+        for name, value in settings.hyperparameters.items()
+        if name != "temperature"
+    }
+    return {
+        "optimizer": optimizer,
+        "task": [settings.dataset, settings.model],
+        "tuned": None if step is None else found | {"learning_rate": trials[step][0]},
+        "rates": [
+            {
+                "learning_rate": trials[step][0],
+                "validation_accuracy": scores[step],
+                "of_each_seed": _accuracies(trials[step][1]),
+                "failed": sum(r["status"] == "failed" for r in trials[step][1]),
+            }
+            for step in sorted(trials)
+        ],
+        "at_an_end": step is None or step in (min(trials), max(trials)),
+    }
+
+
+def _title(settings):
+    first = settings[0]
+    names = ", ".join(dict.fromkeys([first.dataset, first.model]))
+    seeds = f", {len(settings)} seeds" if len(settings) > 1 else ""
+    return (
+        f"{names}, {first.epochs} epochs{seeds}: accuracy on {first.validation_size} "
+        "validation examples"
+    )
+
+
+def table(rows):
+    """Header and lines: an optimizer's rates and figures, the best marked."""
+    lines = []
+    for row in rows:
+        chosen = row["tuned"] and row["tuned"]["learning_rate"]
+        cells = []
+        for trial in row["rates"]:
+            figure = trial["validation_accuracy"]
+            text = "diverged" if figure is None else f"{100 * figure:.2f} %"
+            mark = "*" if trial["learning_rate"] == chosen else ""
+            cells.append(f"{trial['learning_rate']:g}: {text}{mark}")
+        best_rate = "none" if chosen is None else f"{chosen:g}"
+        lines.append([row["optimizer"], best_rate, ", ".join(cells)])
+    return ["optimizer", "best rate", "validation accuracy by learning rate"], lines
+
+
+def markdown(rows, title):
+    header, lines = table(rows)
+    return tables.markdown_table(header, lines, title)

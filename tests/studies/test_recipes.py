@@ -1,0 +1,86 @@
+"""The frozen recipes: what they hold, that they are frozen, what they draw."""
+
+import dataclasses
+
+import matplotlib.image
+import pytest
+
+from keras_asgld.cli import options
+from keras_asgld.cli.command import main
+from keras_asgld.runs import optimizers as named
+from keras_asgld.runs.settings import make
+from keras_asgld.studies import recipes
+
+
+@pytest.fixture(autouse=True)
+def empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["paper-resnet34", "paper-densenet121"])
+def test_the_papers_protocol(name):
+    values, _ = options.parse("compare", [f"--recipe={name}", "--seeds=2"])
+    assert values["model"] == name.removeprefix("paper-")
+    assert (values["epochs"], values["batch_size"]) == (200, 128)
+    assert (values["drop_epochs"], values["drop_factor"]) == (["150"], 0.1)
+    assert values["weight_decay"] == 5e-4 and values["seeds"] == "2"
+    assert {"asgld", "momentum", "adam", "adagrad", "amsgrad"} < set(
+        values["optimizers"]
+    )
+    assert {"asgld-paper", "sgld", "psgld", "sghmc"} < set(values["optimizers"])
+
+
+@pytest.mark.parametrize("name", recipes.STUDIES)
+def test_recipes_give_flags_that_exist_and_settings_that_are_sound(name):
+    study = recipes.STUDIES[name]
+    flags = {flag for group in options.GROUPS["compare"].values() for flag in group}
+    assert set(study.flags) <= flags - set(recipes.FREE)
+    for optimizer in study.flags["optimizers"]:
+        assert make("cifar10", optimizer, **_fields(study.flags)).epochs
+    for shown in (study.curves or {}).values():
+        assert set(shown) <= set(study.flags["optimizers"])
+
+
+def _fields(flags):
+    names = ("model", "epochs", "batch_size", "weight_decay", "drop_factor")
+    fields = {name: flags[name] for name in names}
+    return fields | {"seed": 0, "image_size": 16, "train_size": 9, "jit_compile": "on"}
+
+
+def test_controls_share_one_effective_step():
+    for name, recipe in named.CONTROLS.items():
+        values = recipe.hyperparameters
+        if name == "momentum SGD":
+            step = values["learning_rate"] / (1 - values["momentum"])
+        else:
+            step = values["learning_rate"] * (1 + values["noise"])
+        assert step == pytest.approx(named.EFFECTIVE_STEP), name
+
+
+@pytest.mark.parametrize("flag", ["--epochs=3", "--optimizers=sgd", "--noise=1"])
+def test_a_recipe_is_frozen(capsys, flag):
+    assert main(["compare", "--recipe=paper-small", flag]) == 2
+    errors = capsys.readouterr().err
+    assert f"leave out {flag.partition('=')[0]}." in errors and errors.count("\n") == 1
+
+
+def test_a_recipe_draws_its_figures(tmp_path, monkeypatch, capsys):
+    flags = {
+        "dataset": "digits",
+        "epochs": 1,
+        "train_size": 64,
+        "optimizers": ["asgld", "sgd", "psi=3, isotropic"],
+    }
+    study = recipes.Study("", flags, {"a.png": ("asgld", "sgd"), "b.png": ("asgld",)})
+    pointed = dataclasses.replace(study, curves=None, points=True)
+    recipe = next(iter(recipes.STUDIES))
+    line = ["compare", f"--recipe={recipe}", "--seeds=1"]
+    monkeypatch.setitem(recipes.STUDIES, recipe, study)
+    assert main(line) == 0
+    out = tmp_path / "asgld-results" / recipe
+    assert {path.name for path in out.glob("*.png")} == {"a.png", "b.png"}
+    assert (out / "runs" / "psi=3-isotropic-seed0").is_dir()
+    monkeypatch.setitem(recipes.STUDIES, recipe, pointed)
+    assert main(line) == 0
+    assert "psi=3, isotropic" in capsys.readouterr().out
+    assert matplotlib.image.imread(out / "points.png")[..., :3].std() > 0.05
