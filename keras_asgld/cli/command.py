@@ -11,7 +11,7 @@ from pathlib import Path
 from absl import flags
 
 from keras_asgld.cli import options
-from keras_asgld.runs import environment, records, settings, strategies
+from keras_asgld.runs import environment, records, settings, strategies, tasks
 from keras_asgld.runs import optimizers as named
 from keras_asgld.runs.files import ExperimentError, make_folder
 from keras_asgld.version import __version__
@@ -99,7 +99,7 @@ def _compare(values, _):
             study=recipes.STUDIES.get(values["recipe"]),
             tensorboard=bool(values["tensorboard"]),
         )
-    _print_table(*tables.cells(rows), title)
+    _print_table(*tables.cells(rows, tasks.TASKS[first.dataset].score), title)
     if calibrated:
         _print_table(*calibrated)
     print(f"records, table and figure: {folder}")
@@ -109,7 +109,7 @@ def _compare(values, _):
 def _tune(values, _):
     optimizers = _names(values)
     if values["validation_size"] is None:
-        task = settings.TASKS[values["dataset"]]
+        task = tasks.TASKS[values["dataset"]]
         # With a subset, what is held out comes on top of it, where there is room.
         train_size = values["train_size"]
         values["validation_size"] = (train_size or task.examples) // 5
@@ -182,9 +182,9 @@ def _names(values):
 
 def _plan(values, optimizers, seeds):
     """The settings of every run, seed by seed."""
-    if values["data_dir"] and values["dataset"] not in settings.PREPARED:
+    if values["data_dir"] and values["dataset"] not in tasks.PREPARED:
         raise ExperimentError(
-            f"`data_dir` must come with --dataset={'|'.join(settings.PREPARED)}, for "
+            f"`data_dir` must come with --dataset={'|'.join(tasks.PREPARED)}, for "
             f"{values['dataset']} is no data set of TFDS. "
             f"Received: data_dir={values['data_dir']}"
         )
@@ -199,7 +199,7 @@ def _plan(values, optimizers, seeds):
     if values.get("tuned"):
         from keras_asgld.studies import found_rates as tunings
 
-        model = values["model"] or settings.TASKS[values["dataset"]].model
+        model = values["model"] or tasks.TASKS[values["dataset"]].model
         tuned = tunings.read(values["tuned"], values["dataset"], model)
     shared = (
         "dataset",

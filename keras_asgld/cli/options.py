@@ -7,18 +7,18 @@ import textwrap
 from absl import flags
 
 from keras_asgld.runs import optimizers as named
-from keras_asgld.runs import settings, stages
+from keras_asgld.runs import settings, stages, tasks
 from keras_asgld.runs.files import ExperimentError
 from keras_asgld.studies import recipes
 
 _NAMES = ", ".join(named.OPTIMIZERS)
-_EPOCHS = ", ".join(f"{name} {task.epochs}" for name, task in settings.TASKS.items())
-_BATCH = ", ".join(f"{name} {task.batch_size}" for name, task in settings.TASKS.items())
+_EPOCHS = ", ".join(f"{name} {task.epochs}" for name, task in tasks.TASKS.items())
+_BATCH = ", ".join(f"{name} {task.batch_size}" for name, task in tasks.TASKS.items())
 _MODELS = "digits, cnn, resnet34, densenet121, applications/MobileNetV2, hub/HANDLE, …"
 
 # Group → flag → (kind, default, help). A kind that is a tuple lists the choices.
 _TASK = {
-    "dataset": (tuple(settings.TASKS), "digits", "data set"),
+    "dataset": (tuple(tasks.TASKS), "digits", "data set"),
     "data_dir": (str, None, "prepared TFDS directory, or one with cifar10.npz"),
     "model": (str, None, f"{_MODELS}; default by data set"),
     "image_size": (int, None, "side that pictures are scaled to"),

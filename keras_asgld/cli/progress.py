@@ -1,10 +1,12 @@
-"""What a user sees while runs are under way: where it stands, and how long yet."""
+"""What a user sees while runs are under way: where they stand and what is left."""
 
 import time
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
+
+from keras_asgld.runs import records, tasks
 
 
 class Progress:
@@ -55,12 +57,16 @@ class Progress:
         if self.bar:
             self.bar.update(self.task, total=self.runs * self.epochs)
 
-    def begin(self, label, record):
-        """The next run starts; `record` is what is there of it, or None."""
+    def begin(self, settings, record):
+        """The next run, of these `Settings`, starts; `record` is what is there of it.
+
+        `record` is None where nothing is.
+        """
         self.run += 1
         self.pace.begin()
-        self.label = label
-        self.figures = ""
+        self.label = settings.label
+        self.settings = settings.to_json()
+        self.reached = ""
         self.inside = 0.0
         self.present = bool(record and record["status"] != "running")
         self._show()
@@ -74,16 +80,16 @@ class Progress:
         self._move(int(self.inside) + step / (self.steps + 1))
         self._show()
 
-    def epoch(self, figures):
-        self._move(float(figures["epoch"]))
-        self.figures = (
-            f", train {percent(figures['train_accuracy'])}, {_judged(figures)}"
-        )
+    def epoch(self, numbers):
+        self._move(float(numbers["epoch"]))
+        score = tasks.score(self.settings)
+        train = score.text(numbers[f"train_{score.metric}"])
+        self.reached = f", train {train}, {self._judged(numbers)}"
         self._show()
         now = time.monotonic()
         if not self.bar and now - self.last_line >= self.interval:
             self.last_line = now
-            self._line(f"epoch {figures['epoch']}/{self.epochs}{self.figures}")
+            self._line(f"epoch {numbers['epoch']}/{self.epochs}{self.reached}")
 
     def end(self, record):
         """The present run is over, or was before."""
@@ -93,7 +99,7 @@ class Progress:
         if record["status"] == "failed":
             text = f"failed: {record.get('failure', 'no reason given')}"
         else:
-            text = _judged(last, " accuracy")
+            text = self._judged(last, name=True)
         if self.present:
             text += " (done before, not repeated)"
         self._line(text)
@@ -109,6 +115,12 @@ class Progress:
         """The seconds that remain at the pace so far, or None where it is unknown."""
         epochs = self.runs * self.epochs - self.done - self.inside
         return self.pace.estimate(epochs, self.runs - self.run)
+
+    def _judged(self, numbers, name=False):
+        """The score beside training's, with the part of the data it is of."""
+        score, part = tasks.score(self.settings), records.part(self.settings)
+        title = f" {score.title}" if name else ""
+        return f"{part}{title} {score.text(numbers.get(f'{part}_{score.metric}'))}"
 
     def _move(self, inside):
         self.pace.add(inside - self.inside)
@@ -128,7 +140,7 @@ class Progress:
             self.bar.update(
                 self.task,
                 completed=self.done + self.inside,
-                description=f"{self.label}, epoch {epoch}/{self.epochs}{self.figures}",
+                description=f"{self.label}, epoch {epoch}/{self.epochs}{self.reached}",
                 left=duration(self.time_left()),
             )
 
@@ -163,16 +175,6 @@ class _Pace:
             return None
         starts = runs * self.start_seconds / self.starts
         return starts + epochs * self.epoch_seconds / self.epochs
-
-
-def _judged(figures, accuracy=""):
-    """The accuracy beside training's, with the part of the data it is of."""
-    part = "validation" if "validation_accuracy" in figures else "test"
-    return f"{part}{accuracy} {percent(figures.get(f'{part}_accuracy'))}"
-
-
-def percent(value):
-    return "diverged" if value is None else f"{100 * value:.2f} %"
 
 
 def duration(seconds):

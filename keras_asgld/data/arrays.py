@@ -74,8 +74,8 @@ class _Once(_Batches):
 def _compiled(preprocessing):
     """From all examples, and the indices and draws of a batch, to the batch."""
 
-    def cut(pictures, labels, indices, draws):
-        chosen = ops.take(pictures, indices, axis=0)
+    def cut(inputs, labels, indices, draws):
+        chosen = ops.take(inputs, indices, axis=0)
         if draws is not None:
             chosen = preprocessing.augment(chosen, draws)
         return preprocessing.normalise(chosen), ops.take(labels, indices, axis=0)

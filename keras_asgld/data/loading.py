@@ -1,13 +1,17 @@
 """`load`: from a data set's name to its pipelines."""
 
-from keras_asgld.checks import check_choice, check_integer
-from keras_asgld.data import cifar10, digits
+from keras_asgld.checks import check_choice, check_integer, require
+from keras_asgld.data import cifar10, diabetes, digits
 from keras_asgld.data.pipeline import Data
-from keras_asgld.data.preprocessing import Preprocessing, shrink
+from keras_asgld.data.preprocessing import AsStored, Preprocessing, shrink
 from keras_asgld.data.source import Examples
-from keras_asgld.data.splits import stratified_order
+from keras_asgld.data.splits import random_order, stratified_order
 
-_SOURCES = {"digits": digits.SOURCE, "cifar10": cifar10.SOURCE}
+_SOURCES = {
+    "digits": digits.SOURCE,
+    "cifar10": cifar10.SOURCE,
+    "diabetes": diabetes.SOURCE,
+}
 DATASETS = tuple(_SOURCES)
 
 _LARGEST = 2**63 - 1  # what an int64 holds
@@ -33,6 +37,8 @@ def load(
       32 x 32 x 3, 50,000 to train on, 10,000 to test. Crops of 32 from pictures padded
       by 4 black pixels, mirrored by chance; normalised by mean (.4914, .4822, .4465)
       and standard deviation (.2023, .1994, .2010).
+    - `"diabetes"`: scikit-learn's table of 442 patients, ten numbers and one to
+      predict, standardised; 352 to train on, 90 to test. Needs no download.
 
     ```python
     from keras_asgld import data
@@ -49,12 +55,12 @@ def load(
             the augmentation, and nothing else.
         data_dir: TFDS data directory; `None` is TFDS's default. CIFAR-10 is downloaded
             into it unless it is there. Or a folder with a file `cifar10.npz` of arrays
-            `x_train`, `y_train`, `x_test` and `y_test`. The digits do not use it.
+            `x_train`, `y_train`, `x_test` and `y_test`. The others do not use it.
         image_size: Positive integer, height and width of the pictures; `None` keeps
             their own. Smaller ones are made by averaging (the padding of the crop
             shrinks in proportion), larger ones by bilinear interpolation.
         train_size: Positive integer, number of training examples, each class with its
-            share; `None` is all that validation leaves. The same pictures for any seed.
+            share; `None` is all that validation leaves. The same examples for any seed.
         validation_size: Non-negative integer, examples taken from the training part,
             each class with its share; never trained on.
         augment: Whether training pictures are cropped and mirrored, where the data set
@@ -73,6 +79,12 @@ def load(
     if train_size is not None:
         check_integer("train_size", train_size, 1)
     source = _SOURCES[name]
+    require(
+        image_size is None or source.white is not None,
+        "image_size",
+        image_size,
+        f"None for {name}, which has no pictures",
+    )
     train, test = source.read(data_dir)
 
     available = len(train.labels)
@@ -89,31 +101,42 @@ def load(
             "number of training examples less `validation_size`. "
             f"Received: train_size={train_size}"
         )
-    order = stratified_order(train.labels)
+    order = (
+        stratified_order(train.labels)
+        if source.num_classes
+        else random_order(available)
+    )
     validation = train.take(order[:validation_size])
     train = train.take(order[validation_size : validation_size + train_size])
 
-    own_size = train.pictures.shape[1]
-    size = image_size or own_size
-    padding = round(source.padding * min(size, own_size) / own_size)
+    preprocessing = AsStored()
+    if source.white is not None:
+        preprocessing = _for_pictures(source, train, image_size, augment)
+        train, validation, test = (
+            Examples(shrink(part.inputs, preprocessing.size), part.labels)
+            for part in (train, validation, test)
+        )
     return Data(
         name=name,
         num_classes=source.num_classes,
         batch_size=batch_size,
         seed=seed,
-        preprocessing=Preprocessing(
-            white=source.white,
-            mean=source.mean,
-            std=source.std,
-            size=size,
-            padding=padding if augment else 0,
-            mirror=source.mirror and augment,
-        ),
-        train_examples=_resized(train, size),
-        validation_examples=_resized(validation, size),
-        test_examples=_resized(test, size),
+        preprocessing=preprocessing,
+        train_examples=train,
+        validation_examples=validation,
+        test_examples=test,
     )
 
 
-def _resized(examples, size):
-    return Examples(shrink(examples.pictures, size), examples.labels)
+def _for_pictures(source, examples, image_size, augment):
+    own_size = examples.inputs.shape[1]
+    size = image_size or own_size
+    padding = round(source.padding * min(size, own_size) / own_size)
+    return Preprocessing(
+        white=source.white,
+        mean=source.mean,
+        std=source.std,
+        size=size,
+        padding=padding if augment else 0,
+        mirror=source.mirror and augment,
+    )

@@ -6,7 +6,7 @@ import math
 import keras
 
 from keras_asgld.checks import check_integer
-from keras_asgld.data.preprocessing import Preprocessing
+from keras_asgld.data.preprocessing import AsStored, Preprocessing
 from keras_asgld.data.source import Examples
 
 
@@ -14,8 +14,9 @@ from keras_asgld.data.source import Examples
 class Data:
     """A data set ready to train and to judge a network; made by `load`.
 
-    Every pipeline yields batches `(pictures, labels)`: float32
-    `[n, height, width, channels]`, normalised, and int32 `[n]`. The pictures are kept
+    Every pipeline yields batches `(inputs, labels)`: of pictures float32
+    `[n, height, width, channels]`, normalised, and int32 `[n]`; of a table float32
+    `[n, columns]` and its numbers, float32 `[n, 1]`. Pictures are kept
     decoded as bytes. On the TensorFlow backend they stay in memory and a tf.data
     pipeline cuts, mirrors and normalises them in parallel and ahead of the training
     step. On JAX and PyTorch, where TensorFlow need not be installed, they lie on the
@@ -37,26 +38,41 @@ class Data:
 
     Attributes:
         name: The data set's name.
-        num_classes: Number of labels, which run from 0.
+        num_classes: Number of labels, which run from 0; `None` where they are numbers.
         batch_size: Examples in a batch.
         seed: Non-negative integer below 2**63; see above.
-        preprocessing: What happens to a picture on its way into a batch.
+        preprocessing: What happens to an input on its way into a batch.
     """
 
     name: str
-    num_classes: int
+    num_classes: int | None
     batch_size: int
     seed: int
-    preprocessing: Preprocessing
+    preprocessing: Preprocessing | AsStored
     train_examples: Examples = dataclasses.field(repr=False)
     validation_examples: Examples = dataclasses.field(repr=False)
     test_examples: Examples = dataclasses.field(repr=False)
 
     @property
     def input_shape(self):
-        """Height, width and channels of a picture in a batch."""
-        size = self.preprocessing.size
-        return (size, size, self.train_examples.pictures.shape[-1])
+        """The shape of one input in a batch: of a picture height, width, channels."""
+        shape = self.train_examples.inputs.shape[1:]
+        if isinstance(self.preprocessing, Preprocessing):
+            size = self.preprocessing.size
+            shape = size, size, shape[-1]
+        return tuple(shape)
+
+    @property
+    def outputs(self):
+        """The number of a network's outputs: the classes, or one number."""
+        return self.num_classes or self.train_examples.labels.shape[-1]
+
+    @property
+    def normalised_by(self):
+        """Mean and standard deviation of pictures, for networks that want them back."""
+        if not isinstance(self.preprocessing, Preprocessing):
+            return {}
+        return {"mean": self.preprocessing.mean, "std": self.preprocessing.std}
 
     @property
     def train_size(self):

@@ -35,6 +35,19 @@ def _shares(old, new):
 
 
 @dataclasses.dataclass(frozen=True)
+class AsStored:
+    """What happens to inputs that are stored as the network takes them: nothing."""
+
+    ways = (1, 1, 1)
+
+    def augment(self, inputs, draws):
+        return inputs
+
+    def normalise(self, inputs):
+        return ops.cast(inputs, "float32")
+
+
+@dataclasses.dataclass(frozen=True)
 class Preprocessing:
     """How stored pictures become the network's input.
 

@@ -1,4 +1,4 @@
-"""What a data set is before it becomes a pipeline: its pictures and constants."""
+"""What a data set is before it becomes a pipeline: its examples and constants."""
 
 import dataclasses
 from collections.abc import Callable
@@ -12,13 +12,19 @@ class DataError(RuntimeError):
 
 
 class Examples(NamedTuple):
-    """Pictures, uint8 `[n, height, width, channels]`, and labels, int32 `[n]`."""
+    """Inputs and labels.
 
-    pictures: np.ndarray
+    Attributes:
+        inputs: Pictures, uint8 `[n, height, width, channels]`; or rows of a table,
+            float32 `[n, columns]`.
+        labels: Classes, int32 `[n]`; or numbers, float32 `[n, 1]`.
+    """
+
+    inputs: np.ndarray
     labels: np.ndarray
 
     def take(self, indices):
-        return Examples(self.pictures[indices], self.labels[indices])
+        return Examples(self.inputs[indices], self.labels[indices])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,17 +34,18 @@ class Source:
     Attributes:
         read: Takes a data directory or `None`, returns the training and the test
             `Examples`, always in the same order.
-        num_classes: Number of labels, which run from 0.
-        white: The picture value that stands for 1.0.
+        num_classes: Number of labels, which run from 0; `None` where they are numbers.
+        white: The picture value that stands for 1.0; `None` where the inputs are no
+            pictures.
         mean, std: One number a channel, in units of `white`.
         padding: Pixels of black around a picture before a crop is cut from it.
         mirror: Whether a mirrored picture keeps its label.
     """
 
     read: Callable[[str | None], tuple[Examples, Examples]]
-    num_classes: int
-    white: float
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    num_classes: int | None
+    white: float | None
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
     padding: int = 0
     mirror: bool = False

@@ -1,6 +1,12 @@
-"""Choosing part of a data set so that every class keeps its share."""
+"""Choosing part of a data set, so that every class keeps its share."""
 
 import numpy as np
+
+
+def random_order(count):
+    """Returns a fixed random order of `count` examples, a permutation of them."""
+    # RandomState, not Generator: NumPy promises that its stream never changes.
+    return np.random.RandomState(0).permutation(count)
 
 
 def stratified_order(labels):
@@ -17,8 +23,7 @@ def stratified_order(labels):
     Returns:
         A permutation of `range(n)`, int64 `[n]`.
     """
-    # RandomState, not Generator: NumPy promises that its stream never changes.
-    mixed = np.random.RandomState(0).permutation(len(labels))
+    mixed = random_order(len(labels))
     place = np.empty(len(labels))
     for label in np.unique(labels):
         members = mixed[labels[mixed] == label]

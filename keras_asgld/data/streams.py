@@ -5,10 +5,10 @@ import tensorflow as tf
 
 def training(data, initial_epoch):
     """Returns an endless pipeline of training batches, from an epoch on."""
-    pictures, labels = _on_cpu(data.train_examples)
+    inputs, labels = _on_cpu(data.train_examples)
 
     def batch(indices, draws):
-        chosen = data.preprocessing.augment(tf.gather(pictures, indices), draws)
+        chosen = data.preprocessing.augment(tf.gather(inputs, indices), draws)
         return data.preprocessing.normalise(chosen), tf.gather(labels, indices)
 
     def plan(epoch):
@@ -30,8 +30,8 @@ def training(data, initial_epoch):
 def once(data, examples):
     """Returns the batches of the examples in their order."""
 
-    def batch(pictures, labels):
-        return data.preprocessing.normalise(pictures), labels
+    def batch(inputs, labels):
+        return data.preprocessing.normalise(inputs), labels
 
     return (
         tf.data.Dataset.from_tensor_slices(_on_cpu(examples))
@@ -56,4 +56,4 @@ def _plan(data, epoch):
 def _on_cpu(examples):
     # Left to itself TensorFlow would put the whole data set on the accelerator.
     with tf.device("CPU"):
-        return tf.constant(examples.pictures), tf.constant(examples.labels)
+        return tf.constant(examples.inputs), tf.constant(examples.labels)

@@ -10,12 +10,15 @@ from keras_asgld.models import pretrained
 from keras_asgld.models.applications import PREFIX, application, application_names
 from keras_asgld.models.densenet import densenet
 from keras_asgld.models.resnet import resnet
-from keras_asgld.models.small import digits_network, small_cnn
+from keras_asgld.models.small import digits_network, gru, mlp, plain_cnn, small_cnn
 
 _BUILDERS = {
     "digits": digits_network,
     "cnn": small_cnn,
     "cnn-narrow": functools.partial(small_cnn, width=16),
+    "cnn-plain": plain_cnn,
+    "gru": gru,
+    "mlp": mlp,
     **{
         f"resnet{depth}": functools.partial(resnet, depth)
         for depth in (8, 14, 18, 20, 32, 34, 44, 56)
@@ -45,7 +48,7 @@ def build(
             `keras.applications`, such as `"applications/MobileNetV2"`, if need be with
             its width (`"applications/MobileNetV2:alpha=0.35"`); or `"hub/"` and the
             handle of a TF2 Hub module, as `HubLayer` takes it.
-        input_shape: Height, width and channels.
+        input_shape: Height, width and channels; for `"mlp"` any shape.
         num_classes: Positive integer, length of the output.
         seed: Non-negative integer; the initial weights are a function of it and of the
             other arguments. `None` leaves them to `keras.utils.set_random_seed`.

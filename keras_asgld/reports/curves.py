@@ -5,12 +5,13 @@ import numpy as np
 from keras_asgld.reports import drawing, noise_panel, tables
 from keras_asgld.reports.drawing import GREY, TITLE
 from keras_asgld.runs import optimizers as named
+from keras_asgld.runs import tasks
 
-PANELS = {"train_accuracy": "training accuracy", "test_accuracy": "test accuracy"}
+PARTS = {"train": "training", "test": "test"}
 
 
 def draw(path, columns, reference=None):
-    """Draw accuracy against epochs and write it as a figure.
+    """Draw the score against epochs and write it as a picture.
 
     One task gives two panels side by side, training and test; several tasks give
     a column each. A line is the mean over an optimizer's seeds, the band around
@@ -35,15 +36,17 @@ def draw(path, columns, reference=None):
         curves = _curves(records)
         published = (reference or {}).get(title, {})
         styles = drawing.styles([*curves, *map(_published_optimizer, published)])
-        for i, (name, panel) in enumerate(PANELS.items()):
+        score = tasks.score(records[0]["settings"])
+        for i, (part, words) in enumerate(PARTS.items()):
             ax = axes[0, i] if single else axes[i, j]
-            theirs = {k: v[name] for k, v in published.items()}
-            _panel(ax, curves, name, theirs, styles)
+            panel = f"{words} {score.title}"
+            theirs = {k: v[f"{part}_accuracy"] for k, v in published.items()}
+            _panel(ax, curves, part, score, theirs, styles)
             ax.set_title(panel if single else f"{title}: {panel}", **TITLE)
         for ax, (name, panel) in zip(
             axes[1] if monitored else (), noise_panel.PANELS.items(), strict=False
         ):
-            _axes(ax, curves, [], [])
+            _axes(ax, curves, score, [], [])
             lines = {n: (*styles[n], r) for n, r in curves.items()}
             noise_panel.draw(ax, lines, name)
             ax.set_title(panel, **TITLE)
@@ -82,7 +85,7 @@ def _published_optimizer(label):
     return label.partition(" ")[0]
 
 
-def _panel(ax, curves, name, published, styles):
+def _panel(ax, curves, part, score, published, styles):
     ends = []
     seen = []
     for label, values in published.items():
@@ -94,7 +97,7 @@ def _panel(ax, curves, name, published, styles):
     for optimizer, runs in curves.items():
         if not runs:
             continue
-        epochs, mean, std = _mean_and_std(runs, name)
+        epochs, mean, std = _mean_and_std(runs, f"{part}_{score.metric}", score.scale)
         colour, dash = styles[optimizer]
         ax.plot(epochs, mean, color=colour, linestyle=dash, linewidth=1.9, zorder=3)
         ax.fill_between(
@@ -106,18 +109,19 @@ def _panel(ax, curves, name, published, styles):
             ends.append((mean[at], optimizer, colour, epochs[at]))
             # The first epochs' climb would press what is compared into a thin strip.
             late = slice(len(mean) // 5, None)
-            seen += [mean[late], np.minimum(mean + std, 100)[late]]
+            top = np.minimum(mean + std, score.scale * score.highest)
+            seen += [mean[late], top[late]]
     lengths = [len(values) for values in published.values()]
-    _axes(ax, curves, seen, lengths)
-    _labels_at_the_ends(ax, ends)
+    _axes(ax, curves, score, seen, lengths)
+    _labels_at_the_ends(ax, score, ends)
 
 
-def _mean_and_std(runs, name):
-    """Percentages, epoch by epoch; a run that ended early counts while it lasts."""
+def _mean_and_std(runs, name, scale):
+    """`scale` times a number by epoch; a run that ended early counts while it lasts."""
     length = max(len(epochs) for epochs in runs)
     table = np.full((len(runs), length), np.nan)
     for row, epochs in zip(table, runs, strict=True):
-        values = [np.nan if e[name] is None else 100 * e[name] for e in epochs]
+        values = [np.nan if e[name] is None else scale * e[name] for e in epochs]
         row[: len(values)] = values
     count = np.isfinite(table).sum(0)
     safe = np.maximum(count, 1)
@@ -127,23 +131,24 @@ def _mean_and_std(runs, name):
     return np.arange(1, length + 1), mean, std
 
 
-def _axes(ax, curves, seen, lengths):
+def _axes(ax, curves, score, seen, lengths):
     lengths = lengths + [len(e) for runs in curves.values() for e in runs]
     longest = max(lengths, default=1)
     ax.set_xlim(1 if longest > 1 else 0, max(longest, 2))
     ax.set_xlabel("epoch", color=GREY)
-    ax.yaxis.set_major_formatter("{x:g} %")
+    ax.yaxis.set_major_formatter("{x:g}" + score.unit)
     if seen:
         low = min(np.nanmin(values) for values in seen)
         high = max(np.nanmax(values) for values in seen)
-        room = max(high - low, 5.0)  # closer up, chance would look like a result
-        low = max(0.0, high - 1.1 * room)
-        ax.set_ylim(low, min(high + 0.06 * room, 100 + 0.02 * room))
+        scale = score.scale
+        room = max(high - low, 0.05 * scale)  # closer, chance would look like a result
+        low = max(score.lowest * scale, high - 1.1 * room)
+        ax.set_ylim(low, min(high + 0.06 * room, score.highest * scale + 0.02 * room))
     drawing.quiet(ax)
     ax.xaxis.get_major_locator().set_params(integer=True)
 
 
-def _labels_at_the_ends(ax, ends):
+def _labels_at_the_ends(ax, score, ends):
     """Each line's name and last value beside its end, moved apart where they meet."""
     low, high = ax.get_ylim()
     gap = 0.062 * (high - low)
@@ -151,7 +156,7 @@ def _labels_at_the_ends(ax, ends):
     places = _apart([np.clip(value, low, high) for value, *_ in ends], gap)
     for (value, optimizer, colour, epoch), place in zip(ends, places, strict=True):
         ax.annotate(
-            f"{optimizer} {value:.1f}",
+            f"{optimizer} {value:.{score.digits - 1}f}",
             xy=(epoch, np.clip(value, low, high)),
             xytext=(1.04, place),
             textcoords=ax.get_yaxis_transform(),

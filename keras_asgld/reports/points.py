@@ -1,8 +1,9 @@
-"""Many variants on one task: each run's final accuracy as a point."""
+"""Many variants on one task: each run's final score as a point."""
 
 import statistics
 
 from keras_asgld.reports import drawing, tables
+from keras_asgld.runs import tasks
 
 
 def draw(path, records, title):
@@ -16,24 +17,26 @@ def draw(path, records, title):
     Raises:
         ExperimentError: matplotlib is missing, or the file cannot be written.
     """
+    score = tasks.score(records[0]["settings"])
     values = {}
     for record in records:
-        accuracies = values.setdefault(record["settings"]["optimizer"], [])
+        scores = values.setdefault(record["settings"]["optimizer"], [])
         if record["status"] == "finished":
-            accuracies.append(100 * tables.last(record, "test_accuracy"))
+            last = tables.last(record, f"test_{score.metric}")
+            scores.append(score.scale * last)
     figure = drawing.canvas(7.5, 1.2 + 0.36 * len(values))
     ax = figure.subplots()
-    for place, accuracies in enumerate(values.values()):
-        if not accuracies:
+    for place, scores in enumerate(values.values()):
+        if not scores:
             ax.text(0.01, place, "diverged", transform=ax.get_yaxis_transform())
             continue
-        mean = statistics.fmean(accuracies)
+        mean = statistics.fmean(scores)
         ax.plot([mean] * 2, [place - 0.3, place + 0.3], color="#0072B2", linewidth=2.5)
-        ax.plot(accuracies, [place] * len(accuracies), "o", color="#D55E00", ms=5)
+        ax.plot(scores, [place] * len(scores), "o", color="#D55E00", ms=5)
     ax.set_yticks(range(len(values)), values)
     ax.invert_yaxis()
-    ax.set_xlabel("test accuracy", color=drawing.GREY)
-    ax.xaxis.set_major_formatter("{x:g} %")
+    ax.set_xlabel(f"test {score.title}", color=drawing.GREY)
+    ax.xaxis.set_major_formatter("{x:g}" + score.unit)
     drawing.quiet(ax, grid="both")
     drawing.caption(figure, title)
     drawing.save(figure, path)

@@ -1,10 +1,11 @@
-"""The grid of learning rates as a figure."""
+"""The grid of learning rates as a picture."""
 
 from keras_asgld.reports import drawing
+from keras_asgld.runs import tasks
 
 
 def draw(path, rows, title):
-    """Draw accuracy against learning rate, a line for each optimizer, as a PNG.
+    """Draw the score against the learning rate, a line for each optimizer, as a PNG.
 
     A ring marks the chosen rate, a cross on the lower edge a rate that diverged.
 
@@ -16,15 +17,17 @@ def draw(path, rows, title):
     Raises:
         ExperimentError: matplotlib is missing, or the file cannot be written.
     """
+    score = tasks.TASKS[rows[0]["task"][0]].score
+    name = f"validation_{score.metric}"
     figure = drawing.canvas(7.5, 4.6)
     ax = figure.subplots()
     styles = drawing.styles([row["optimizer"] for row in rows])
     for row in rows:
         colour, dash = styles[row["optimizer"]]
         points = [
-            (trial["learning_rate"], 100 * trial["validation_accuracy"])
+            (trial["learning_rate"], score.scale * trial[name])
             for trial in row["rates"]
-            if trial["validation_accuracy"] is not None
+            if trial[name] is not None
         ]
         label = row["optimizer"]
         if points:
@@ -41,7 +44,7 @@ def draw(path, rows, title):
             ring = {"markersize": 11, "markerfacecolor": "none", "color": colour}
             ax.plot(row["tuned"]["learning_rate"], chosen, "o", **ring)
         for trial in row["rates"]:
-            if trial["validation_accuracy"] is None:
+            if trial[name] is None:
                 ax.plot(
                     trial["learning_rate"],
                     0.02,
@@ -51,10 +54,12 @@ def draw(path, rows, title):
                 )
     # A rate that learns nothing would press what is compared into a thin strip.
     low, high = ax.get_ylim()
-    ax.set_ylim(max(low, high - 40, 0), min(high, 101))
+    scale = score.scale
+    low = max(low, high - 0.4 * scale, score.lowest * scale)
+    ax.set_ylim(low, min(high, (score.highest + 0.01) * scale))
     ax.set_xscale("log")
     ax.set_xlabel("learning rate", color=drawing.GREY)
-    ax.yaxis.set_major_formatter("{x:g} %")
+    ax.yaxis.set_major_formatter("{x:g}" + score.unit)
     drawing.quiet(ax)
     if ax.get_legend_handles_labels()[0]:
         figure.legend(loc="outside right upper", frameon=False)

@@ -1,31 +1,28 @@
-"""The table at the end: each optimizer's figures over its seeds."""
+"""The table at the end: each optimizer's numbers over its seeds."""
 
 import statistics
 
 from rich import box
 from rich.table import Table
 
+from keras_asgld.runs import tasks
+
 LAST_EPOCHS = 3
-_COLUMNS = {
-    "test_accuracy": "test accuracy",
-    "test_loss": "test loss",
-    "train_accuracy": "train accuracy",
-}
 
 
 def summarize(records):
     """One row for each optimizer, in the order in which they come.
 
-    A run's figure is the mean of its last epochs (three, or all where there are
-    fewer), never its best: choosing an epoch by its test figures would bias it. A
+    A run's number is the mean of its last epochs (three, or all where there are
+    fewer), never its best: choosing an epoch by its test score would bias it. A
     row holds the mean and the standard deviation (n - 1) over the seeds of the
     runs that finished; failed ones are counted beside it.
 
     Returns:
         A list of dicts: `optimizer`, `hyperparameters`, `finished`, `failed`, for
-        each of `test_accuracy`, `test_loss` and `train_accuracy` a dict of `mean`
-        and `std` (None where there is nothing to take it of), and `step_seconds`,
-        the median over all epochs.
+        each of `test_METRIC`, `test_loss` and `train_METRIC` a dict of `mean` and
+        `std` (None where there is nothing to take it of), and `step_seconds`, the
+        median over all epochs. METRIC is the task's, such as `accuracy`.
     """
     groups = {}
     for record in records:
@@ -41,7 +38,7 @@ def _row(optimizer, records):
         "finished": len(finished),
         "failed": sum(record["status"] == "failed" for record in records),
     }
-    for name in _COLUMNS:
+    for name in _numbers(tasks.score(records[0]["settings"])):
         values = [last(record, name) for record in finished]
         row[name] = {
             "mean": statistics.fmean(values) if values else None,
@@ -53,13 +50,17 @@ def _row(optimizer, records):
     return row
 
 
+def _numbers(score):
+    return f"test_{score.metric}", "test_loss", f"train_{score.metric}"
+
+
 def seeds(records):
     """How many different seeds the runs have."""
     return len({record["settings"].get("seed") for record in records})
 
 
 def last(record, name):
-    """The mean of figure `name` over the record's last epochs."""
+    """The mean of the number `name` over the record's last epochs."""
     return statistics.fmean(e[name] for e in record["epochs"][-LAST_EPOCHS:])
 
 
@@ -73,9 +74,9 @@ def rich_cells(header, lines, title):
     return table
 
 
-def markdown(rows, title):
+def markdown(rows, title, score):
     """The rows as a Markdown table under its title."""
-    return markdown_table(*cells(rows), title)
+    return markdown_table(*cells(rows, score), title)
 
 
 def markdown_table(header, lines, title):
@@ -86,15 +87,17 @@ def markdown_table(header, lines, title):
     return f"{title}\n\n{text}\n"
 
 
-def cells(rows):
-    """The table's header and lines, as text."""
-    header = ["optimizer", *_COLUMNS.values(), "time a step", "runs"]
+def cells(rows, score):
+    """The table's header and lines, as text; `score` is the task's."""
+    titles = f"test {score.title}", "test loss", f"train {score.title}"
+    header = ["optimizer", *titles, "time a step", "runs"]
+    test, loss, train = _numbers(score)
     return header, [
         [
             row["optimizer"],
-            _spread(row["test_accuracy"], 100, " %", 2),
-            _spread(row["test_loss"], 1, "", 4),
-            _spread(row["train_accuracy"], 100, " %", 2),
+            _spread(row[test], score.scale, score.unit, score.digits),
+            _spread(row[loss], 1, "", 4),
+            _spread(row[train], score.scale, score.unit, score.digits),
             _milliseconds(row["step_seconds"]),
             _runs(row),
         ]
@@ -102,12 +105,12 @@ def cells(rows):
     ]
 
 
-def _spread(figure, scale, unit, digits):
-    if figure["mean"] is None:
+def _spread(number, scale, unit, digits):
+    if number["mean"] is None:
         return "–"
-    text = f"{scale * figure['mean']:.{digits}f}"
-    if figure["std"] is not None:
-        text += f" ± {scale * figure['std']:.{digits}f}"
+    text = f"{scale * number['mean']:.{digits}f}"
+    if number["std"] is not None:
+        text += f" ± {scale * number['std']:.{digits}f}"
     return text + unit
 
 

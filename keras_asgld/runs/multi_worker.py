@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from keras_asgld.runs.files import ExperimentError
+from keras_asgld.runs.tasks import TASKS
 
 _LOST = (
     tf.errors.UnavailableError,
@@ -18,7 +19,7 @@ _LOST = (
 )
 
 
-def fit(model, strategy, data, judged_on, initial_epoch, epochs, callback):
+def fit(model, strategy, data, settings, initial_epoch, epochs, callback):
     """Train `model` from `initial_epoch` up to `epochs`, on all workers alike.
 
     Every worker makes the whole batches of `data.train` and takes its own rows. The
@@ -30,7 +31,7 @@ def fit(model, strategy, data, judged_on, initial_epoch, epochs, callback):
         model: A compiled model with one loss, built in the scope of `strategy`.
         strategy: A `MultiWorkerMirroredStrategy`.
         data: What `keras_asgld.data.load` returned.
-        judged_on: `"test"` or `"validation"`, the part for the `val_` figures.
+        settings: The run's `Settings`.
         initial_epoch, epochs: As in `fit`.
         callback: A callback that is told of batches and epochs.
 
@@ -46,14 +47,15 @@ def fit(model, strategy, data, judged_on, initial_epoch, epochs, callback):
             "replicas: choose another --batch_size or --train_size"
         )
     callbacks = keras.callbacks.CallbackList([callback], model=model)
-    train, judge = _steps(model, strategy)
+    score = TASKS[settings.dataset].score
+    train, judge = _steps(model, strategy, score)
     try:
         _check_same_epoch(strategy, initial_epoch)
         batches = iter(data.train(initial_epoch=initial_epoch))
         callbacks.on_train_begin()
         for epoch in range(initial_epoch, epochs):
             callbacks.on_epoch_begin(epoch)
-            means = _Means()
+            means = _Means(score)
             for step in range(data.steps_per_epoch):
                 logs = means.add(train(*next(batches)))
                 callbacks.on_train_batch_end(step, logs)
@@ -61,10 +63,10 @@ def fit(model, strategy, data, judged_on, initial_epoch, epochs, callback):
                     break
             for variable in model.non_trainable_variables:
                 variable.assign(variable.numpy())
-            judged = _Means()
-            for batch in getattr(data, judged_on)():
-                figures = judged.add(judge(*batch))
-            logs |= {f"val_{name}": value for name, value in figures.items()}
+            judged = _Means(score)
+            for batch in getattr(data, settings.judged_on)():
+                numbers = judged.add(judge(*batch))
+            logs |= {f"val_{name}": value for name, value in numbers.items()}
             callbacks.on_epoch_end(epoch, logs)
             if model.stop_training:
                 break
@@ -75,8 +77,8 @@ def fit(model, strategy, data, judged_on, initial_epoch, epochs, callback):
         ) from error
 
 
-def _steps(model, strategy):
-    """Functions of a whole batch, to train and to judge: loss, accuracy and size."""
+def _steps(model, strategy, score):
+    """Functions of a whole batch, to train and to judge: loss, sums and size."""
     replicas = strategy.num_replicas_in_sync
 
     def own(values):
@@ -84,38 +86,34 @@ def _steps(model, strategy):
         total = tf.shape(values)[0]
         return values[place * total // replicas : (place + 1) * total // replicas]
 
-    def figures(loss, labels, logits):
-        hits = tf.equal(tf.argmax(logits, -1, labels.dtype), labels)
-        return loss, tf.reduce_sum(tf.cast(hits, "float32"))
-
-    def own_loss(labels, own_labels, logits):
+    def own_loss(labels, own_labels, outputs):
         # A replica's part of the mean over the whole batch. Keras divides the mean over
         # its own rows by the replicas, which is right where all have equally many.
         parts = replicas * tf.shape(own_labels)[0] / tf.shape(labels)[0]
-        loss = tf.cast(parts, "float32") * model.loss(own_labels, logits)
+        loss = tf.cast(parts, "float32") * model.loss(own_labels, outputs)
         return loss + sum(model.losses) / replicas
 
-    def train(pictures, labels):
+    def train(inputs, labels):
         mine = own(labels)
         with tf.GradientTape() as tape:
-            logits = model(own(pictures), training=True)
-            loss = own_loss(labels, mine, logits)
+            outputs = model(own(inputs), training=True)
+            loss = own_loss(labels, mine, outputs)
             scaled = model.optimizer.scale_loss(loss)
         gradients = tape.gradient(scaled, model.trainable_weights)
         model.optimizer.apply(gradients, model.trainable_weights)  # of their sum
-        return figures(loss, mine, logits)
+        return loss, score.sums(mine, outputs)
 
-    def judge(pictures, labels):
+    def judge(inputs, labels):
         mine = own(labels)
-        logits = model(own(pictures), training=False)
-        return figures(own_loss(labels, mine, logits), mine, logits)
+        outputs = model(own(inputs), training=False)
+        return own_loss(labels, mine, outputs), score.sums(mine, outputs)
 
     def on_all(function):
         @tf.function
-        def step(pictures, labels):
-            results = strategy.run(function, args=(pictures, labels))
-            loss, hits = (strategy.reduce("SUM", r, axis=None) for r in results)
-            return loss, hits, tf.shape(labels)[0]
+        def step(inputs, labels):
+            results = strategy.run(function, args=(inputs, labels))
+            loss, sums = (strategy.reduce("SUM", r, axis=None) for r in results)
+            return loss, sums, tf.shape(labels)[0]
 
         return step
 
@@ -142,12 +140,16 @@ def _check_same_epoch(strategy, epoch):
 class _Means:
     """Means over the examples of the batches so far."""
 
-    def __init__(self):
-        self.loss = self.hits = self.size = 0.0
+    def __init__(self, score):
+        self.score = score
+        self.loss = self.sums = self.size = 0.0
 
-    def add(self, figures):
-        loss, hits, size = (float(value) for value in figures)
+    def add(self, results):
+        loss, sums, size = (value.numpy().astype("float64") for value in results)
         self.loss += loss * size
-        self.hits += hits
+        self.sums += sums
         self.size += size
-        return {"loss": self.loss / self.size, "accuracy": self.hits / self.size}
+        return {
+            "loss": float(self.loss / self.size),
+            self.score.metric: float(self.score.of_sums(self.sums)),
+        }

@@ -7,7 +7,7 @@ import numbers
 import re
 from pathlib import Path
 
-from keras_asgld.runs import files
+from keras_asgld.runs import files, tasks
 from keras_asgld.runs.files import ExperimentError
 
 NAME = "record.json"
@@ -22,14 +22,22 @@ _FIELDS = {
 }
 
 
-def figures(settings):
-    """The names of an epoch's figures, for a run of `settings` (a dict).
+def part(settings):
+    """The part of the data that a run of `settings` (a dict) is judged on."""
+    return "validation" if settings.get("validation_size") else "test"
+
+
+def number_names(settings):
+    """The names of an epoch's numbers, for a run of `settings` (a dict).
 
     A run that held examples out for validation says so in every name. A diverged
-    epoch's figures are null, since JSON has no infinity.
+    epoch's numbers are null, since JSON has no infinity.
     """
-    part = "validation" if settings.get("validation_size") else "test"
-    return ("train_loss", "train_accuracy", f"{part}_loss", f"{part}_accuracy")
+    metric = tasks.score(settings).metric
+    judged_on = part(settings)
+    return [
+        f"{place}_{name}" for place in ("train", judged_on) for name in ("loss", metric)
+    ]
 
 
 def write(folder, record):
@@ -143,19 +151,19 @@ def _fault(record):
     for name in ("dataset", "model", "optimizer"):
         if not isinstance(record["settings"].get(name), str):
             return f"`settings.{name}` is missing or of the wrong type"
-    known = figures(record["settings"])
+    known = number_names(record["settings"])
     for i, epoch in enumerate(record["epochs"]):
         if not isinstance(epoch, dict) or epoch.get("epoch") != i + 1:
             return f"`epochs[{i}]` is not epoch {i + 1}"
         for name in (*known, "learning_rate", "seconds", "step_seconds"):
-            if name not in epoch or not _is_figure(epoch[name]):
+            if name not in epoch or not _is_number(epoch[name]):
                 return f"`epochs[{i}].{name}` is missing or no number"
     if record["status"] == "finished" and not record["epochs"]:
         return "finished with no epochs"
     return None
 
 
-def _is_figure(value):
+def _is_number(value):
     if value is None:
         return True
     is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)

@@ -3,27 +3,13 @@
 import dataclasses
 import math
 
+from keras_asgld.checks import check_choice, require
 from keras_asgld.runs import optimizers as named
 from keras_asgld.runs import stages
 from keras_asgld.runs.files import ExperimentError
-
-
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """What is trained on a data set when the user does not choose."""
-
-    model: str
-    epochs: int
-    batch_size: int
-    examples: int  # to train on, without a subset
-
+from keras_asgld.runs.tasks import ACCURACY, TASKS
 
 STRATEGIES = ("one", "mirrored", "multiworker")
-TASKS = {
-    "digits": Task(model="digits", epochs=10, batch_size=64, examples=1437),
-    "cifar10": Task(model="cnn", epochs=200, batch_size=128, examples=50_000),
-}
-PREPARED = ("cifar10",)  # which come out of a directory of TFDS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +54,9 @@ class Settings:
             value = getattr(self, name)
             _check(name, value, value is None or value >= 1, "at least 1")
         if self.ensemble is not None:
+            good = TASKS[self.dataset].score is ACCURACY
+            constraint = f"left out with --dataset={self.dataset}, which has no classes"
+            _check("ensemble", self.ensemble, good, constraint)
             good = 1 <= self.ensemble <= self.epochs
             constraint = f"at least 1 and at most `epochs`, {self.epochs}"
             _check("ensemble", self.ensemble, good, constraint)
@@ -155,6 +144,11 @@ def make(
         task.examples - others.get("validation_size", 0)
     )
     _known_model(model)
+    if not task.pictures and model != "mlp":
+        raise ExperimentError(
+            f"`model` must be mlp with --dataset={dataset}, whose inputs are no "
+            f"pictures. Received: model={model}"
+        )
     return Settings(
         dataset=dataset,
         model=model,
@@ -187,14 +181,8 @@ def _known_model(name):
 
 
 def _known(name, value, choices):
-    if value not in choices:
-        raise ExperimentError(
-            f"`{name}` must be one of {', '.join(choices)}. Received: {name}={value}"
-        )
+    check_choice(name, value, tuple(choices), ExperimentError, str)
 
 
 def _check(name, value, good, constraint):
-    if not good:
-        raise ExperimentError(
-            f"`{name}` must be {constraint}. Received: {name}={value}"
-        )
+    require(good, name, value, constraint, ExperimentError, str)

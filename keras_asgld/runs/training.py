@@ -20,6 +20,7 @@ from keras_asgld.runs import (
     probabilities,
     records,
     strategies,
+    tasks,
     watching,
 )
 from keras_asgld.runs import (
@@ -68,7 +69,7 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard):
     record = records.read(folder)
     records.check_same(folder, record, settings)
     records.check_backend(folder, record, keras.backend.backend())
-    progress.begin(settings.label, record)
+    progress.begin(settings, record)
     if record is not None and record["status"] != "running":
         checkpoints.remove(place)
         watching.remove_members(place)
@@ -90,13 +91,13 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard):
         progress.resume(len(epochs))
     records.write(place, record)
 
-    recorder = _Recorder(record, place, progress, settings.judged_on)
+    recorder = _Recorder(record, place, progress)
     left = len(epochs) < settings.epochs and not _diverged(epochs)
     if left and settings.strategy == "multiworker":
         from keras_asgld.runs import multi_worker
 
         span = len(epochs), settings.epochs
-        multi_worker.fit(model, strategy, data, settings.judged_on, *span, recorder)
+        multi_worker.fit(model, strategy, data, settings, *span, recorder)
     elif left:
         model.fit(
             data.train(initial_epoch=len(epochs)),
@@ -132,9 +133,10 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard):
 class _Recorder(keras.callbacks.Callback):
     """Adds each epoch's figures to the record and leaves a checkpoint."""
 
-    def __init__(self, record, folder, progress, judged_on):
+    def __init__(self, record, folder, progress):
         super().__init__()
-        self.judged_on = judged_on
+        self.judged_on = records.part(record["settings"])
+        self.metric = tasks.score(record["settings"]).metric
         self.record = record
         self.folder = folder
         self.progress = progress
@@ -158,16 +160,16 @@ class _Recorder(keras.callbacks.Callback):
         figures = {
             "epoch": epoch + 1,
             "learning_rate": self.learning_rate,
-            "train_loss": _figure(logs["loss"]),
-            "train_accuracy": _figure(logs["accuracy"]),
-            f"{self.judged_on}_loss": _figure(logs["val_loss"]),
-            f"{self.judged_on}_accuracy": _figure(logs["val_accuracy"]),
+            "train_loss": _number(logs["loss"]),
+            f"train_{self.metric}": _number(logs[self.metric]),
+            f"{self.judged_on}_loss": _number(logs["val_loss"]),
+            f"{self.judged_on}_{self.metric}": _number(logs[f"val_{self.metric}"]),
             "seconds": self.ends[-1] - self.ends[0],
             "step_seconds": float(np.median(steps)) if steps.size else None,
         }
         noise = {name: logs[name] for name in watching.NOISE if name in logs}
         if noise:
-            figures["noise"] = {name: _figure(value) for name, value in noise.items()}
+            figures["noise"] = {name: _number(value) for name, value in noise.items()}
         epochs = self.record["epochs"]
         epochs.append(figures)
         if _diverged(epochs):
@@ -218,20 +220,20 @@ def _build(settings, data, jit_compile):
             model = models.build(
                 settings.model,
                 data.input_shape,
-                data.num_classes,
+                data.outputs,
                 seed=settings.seed,
                 weights=(settings.fine_tuning or {}).get("weights"),
-                mean=data.preprocessing.mean,
-                std=data.preprocessing.std,
+                **data.normalised_by,
             )
     except (ValueError, OSError, ImportError) as error:
         raise ExperimentError(" ".join(str(error).split())) from error
     optimizer = named.make(settings, data.steps_per_epoch)
     fine_tuning.quieten(settings, model, optimizer)
+    score = tasks.TASKS[settings.dataset].score
     model.compile(
         optimizer=optimizer,
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
+        loss=score.loss(),
+        metrics=[score.keras_metric()],
         jit_compile=jit_compile,
     )
     model.optimizer.build(model.trainable_variables)
@@ -281,10 +283,10 @@ def _diverged(epochs):
     return bool(epochs) and any(
         value is None
         for name, value in epochs[-1].items()
-        if name.endswith(("_loss", "_accuracy"))
+        if name.startswith(("train_", "test_", "validation_"))
     )
 
 
-def _figure(value):
+def _number(value):
     """A float that JSON can hold; None where the run has diverged."""
     return float(value) if math.isfinite(value) else None

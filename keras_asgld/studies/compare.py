@@ -3,7 +3,7 @@
 import json
 
 from keras_asgld.reports import curves, ensembles, points, tables
-from keras_asgld.runs import files, records, training
+from keras_asgld.runs import files, records, tasks, training
 from keras_asgld.runs.files import ExperimentError
 
 FIGURE = "curves.png"
@@ -42,7 +42,8 @@ def compare(plan, folder, data, progress, study=None, tensorboard=False):
     rows = tables.summarize(results)
     title = describe(plan[0], results)
     found = {"title": title, "rows": rows}
-    table = tables.markdown(rows, title)
+    score = tasks.score(results[0]["settings"])
+    table = tables.markdown(rows, title, score)
     calibrated = None
     if any("calibration" in record for record in results):
         found["ensembles"] = ensembles.summarize(results)

@@ -5,7 +5,7 @@ import math
 import statistics
 
 from keras_asgld.reports import rate_grid, tables
-from keras_asgld.runs import files, training
+from keras_asgld.runs import files, tasks, training
 from keras_asgld.runs.files import ExperimentError
 from keras_asgld.studies import found_rates
 
@@ -38,7 +38,8 @@ def tune(bases, folder, data, progress):
     for optimizer, settings in bases.items():
         trials = {}
         middle = settings[0].hyperparameters["learning_rate"]
-        while (steps := missing(_scores(trials))) and len(trials) < MOST:
+        higher = tasks.TASKS[settings[0].dataset].score.higher_is_better
+        while (steps := missing(_scores(trials), higher)) and len(trials) < MOST:
             progress.extend(len(settings) * len(steps) if trials else 0)
             for step in steps:
                 rate = float(f"{middle * FACTOR**step:.4g}")
@@ -57,26 +58,28 @@ def tune(bases, folder, data, progress):
     return title, rows
 
 
-def missing(scores):
+def missing(scores, higher_is_better=True):
     """The steps of the grid to be tried next; none when the search is over.
 
     Args:
-        scores: A dict of a step (0 is the grid's middle) to its figure, higher
-            being better, or None where a run diverged.
+        scores: A dict of a step (0 is the grid's middle) to its number, or None where
+            a run diverged.
+        higher_is_better: Whether a larger number is a better one.
     """
     if not scores:
         return [i - RATES // 2 for i in range(RATES)]
     low, high = min(scores), max(scores)
-    step = best(scores)
+    step = best(scores, higher_is_better)
     if step is None or step == low:  # too large a rate diverges, never too small
         return [low - 1]
     return [high + 1] if step == high else []
 
 
-def best(scores):
-    """The step with the highest figure, the smaller of equals; None if all failed."""
+def best(scores, higher_is_better=True):
+    """The step with the best number, the smaller of equals; None if all failed."""
     alive = {step: score for step, score in scores.items() if score is not None}
-    return max(sorted(alive), key=alive.get, default=None)
+    choose = max if higher_is_better else min
+    return choose(sorted(alive), key=alive.get, default=None)
 
 
 def _trial(settings, rate, folder, data, progress):
@@ -87,19 +90,19 @@ def _trial(settings, rate, folder, data, progress):
     return training.run(settings, place, data, progress)
 
 
-def _accuracies(records):
-    """A figure for each run that finished."""
+def _of_each_seed(records):
+    """A number for each run that finished."""
     return [
-        tables.last(record, "validation_accuracy")
+        tables.last(record, f"validation_{tasks.score(record['settings']).metric}")
         for record in records
         if record["status"] == "finished"
     ]
 
 
 def _scores(trials):
-    """Step → mean validation accuracy; None where any seed's run diverged."""
+    """Step → mean score on validation data; None where any seed's run diverged."""
     return {
-        step: statistics.fmean(_accuracies(records))
+        step: statistics.fmean(_of_each_seed(records))
         if all(record["status"] == "finished" for record in records)
         else None
         for step, (_, records) in trials.items()
@@ -107,8 +110,9 @@ def _scores(trials):
 
 
 def _row(optimizer, settings, trials):
+    score = tasks.TASKS[settings.dataset].score
     scores = _scores(trials)
-    step = best(scores)
+    step = best(scores, score.higher_is_better)
     # The temperature belongs to the number of examples, which tuning cuts.
     found = {
         name: value
@@ -122,8 +126,8 @@ def _row(optimizer, settings, trials):
         "rates": [
             {
                 "learning_rate": trials[step][0],
-                "validation_accuracy": scores[step],
-                "of_each_seed": _accuracies(trials[step][1]),
+                f"validation_{score.metric}": scores[step],
+                "of_each_seed": _of_each_seed(trials[step][1]),
                 "failed": sum(r["status"] == "failed" for r in trials[step][1]),
             }
             for step in sorted(trials)
@@ -136,26 +140,28 @@ def _title(settings):
     first = settings[0]
     names = ", ".join(dict.fromkeys([first.dataset, first.model]))
     seeds = f", {len(settings)} seeds" if len(settings) > 1 else ""
+    title = tasks.TASKS[first.dataset].score.title
     return (
-        f"{names}, {first.epochs} epochs{seeds}: accuracy on {first.validation_size} "
+        f"{names}, {first.epochs} epochs{seeds}: {title} on {first.validation_size} "
         "validation examples"
     )
 
 
 def table(rows):
-    """Header and lines: an optimizer's rates and figures, the best marked."""
+    """Header and lines: an optimizer's rates and scores, the best marked."""
     lines = []
+    score = tasks.TASKS[rows[0]["task"][0]].score
     for row in rows:
         chosen = row["tuned"] and row["tuned"]["learning_rate"]
         cells = []
         for trial in row["rates"]:
-            figure = trial["validation_accuracy"]
-            text = "diverged" if figure is None else f"{100 * figure:.2f} %"
+            text = score.text(trial[f"validation_{score.metric}"])
             mark = "*" if trial["learning_rate"] == chosen else ""
             cells.append(f"{trial['learning_rate']:g}: {text}{mark}")
         best_rate = "none" if chosen is None else f"{chosen:g}"
         lines.append([row["optimizer"], best_rate, ", ".join(cells)])
-    return ["optimizer", "best rate", "validation accuracy by learning rate"], lines
+    found = f"validation {score.title} by learning rate"
+    return ["optimizer", "best rate", found], lines
 
 
 def markdown(rows, title):

@@ -17,7 +17,7 @@ def expected_examples(rows):
 
 
 def identities(examples):
-    return {picture.tobytes() for picture in examples.pictures}
+    return {picture.tobytes() for picture in examples.inputs}
 
 
 def test_pictures_and_labels_survive_the_way_through_tfds(prepared, binaries):
@@ -39,7 +39,7 @@ def test_batches_are_normalised_with_the_papers_constants(prepared):
     assert (pictures.dtype, labels.dtype) == (np.float32, np.int32)
     mean = np.array([0.4914, 0.4822, 0.4465])
     std = np.array([0.2023, 0.1994, 0.2010])
-    expected = (loaded.test_examples.pictures / 255.0 - mean) / std
+    expected = (loaded.test_examples.inputs / 255.0 - mean) / std
     np.testing.assert_allclose(pictures, expected, rtol=0, atol=2e-6)
 
 
@@ -47,7 +47,7 @@ def test_training_pictures_are_crops_of_the_padded_picture_or_its_mirror(prepare
     loaded = data.load("cifar10", data_dir=str(prepared), batch_size=8)
     mean = np.array([0.4914, 0.4822, 0.4465])
     std = np.array([0.2023, 0.1994, 0.2010])
-    padded = np.pad(loaded.train_examples.pictures, [(0, 0), (4, 4), (4, 4), (0, 0)])
+    padded = np.pad(loaded.train_examples.inputs, [(0, 0), (4, 4), (4, 4), (0, 0)])
     crops = {}
     for top in range(9):
         for left in range(9):
@@ -67,7 +67,7 @@ def test_without_augment_training_pictures_are_the_stored_ones(prepared):
     loaded = data.load("cifar10", data_dir=str(prepared), batch_size=200, augment=False)
     pictures, _ = next(iter(loaded.train()))
     expected = convert_to_numpy(
-        loaded.preprocessing.normalise(loaded.train_examples.pictures)
+        loaded.preprocessing.normalise(loaded.train_examples.inputs)
     )
     assert {p.tobytes() for p in convert_to_numpy(pictures)} == {
         p.tobytes() for p in expected
@@ -114,7 +114,7 @@ def test_an_unprepared_directory_is_downloaded_into_and_then_used(
     monkeypatch.setattr(cifar10, "_require_host", None)  # not called a second time
     again = data.load("cifar10", data_dir=str(tmp_path))
     np.testing.assert_array_equal(
-        first.train_examples.pictures, again.train_examples.pictures
+        first.train_examples.inputs, again.train_examples.inputs
     )
 
 

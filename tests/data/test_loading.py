@@ -19,7 +19,7 @@ def test_digits_are_split_once_and_for_all_without_overlap():
     )
     assert (digits.input_shape, digits.num_classes) == ((8, 8, 1), 10)
     pictures = np.concatenate(
-        [digits.train_examples.pictures, digits.test_examples.pictures]
+        [digits.train_examples.inputs, digits.test_examples.inputs]
     )
     labels = np.concatenate([digits.train_examples.labels, digits.test_examples.labels])
     published = load_digits()
@@ -31,7 +31,7 @@ def test_digits_are_split_once_and_for_all_without_overlap():
     assert rows(pictures, labels) == rows(published.images, published.target)
     other = data.load("digits", seed=2)
     np.testing.assert_array_equal(
-        digits.test_examples.pictures, other.test_examples.pictures
+        digits.test_examples.inputs, other.test_examples.inputs
     )
 
 
@@ -46,7 +46,7 @@ def test_digits_are_scaled_to_one_and_never_cropped():
     digits = data.load("digits", batch_size=1437, augment=True)
     pictures = convert_to_numpy(next(iter(digits.train()))[0])
     assert (pictures.min(), pictures.max()) == (0.0, 1.0)
-    stored = digits.train_examples.pictures / np.float32(16)
+    stored = digits.train_examples.inputs / np.float32(16)
     assert {p.tobytes() for p in pictures} == {p.tobytes() for p in stored}
 
 

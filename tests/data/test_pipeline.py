@@ -100,7 +100,7 @@ def test_test_pictures_come_in_order_and_untouched():
     data = make()
     x, y = (np.concatenate(part) for part in zip(*batches(data.test()), strict=True))
     np.testing.assert_array_equal(y, np.arange(21))
-    expected = (data.test_examples.pictures / 255.0 - 0.5) / 0.25
+    expected = (data.test_examples.inputs / 255.0 - 0.5) / 0.25
     np.testing.assert_allclose(x, expected, atol=1e-6)
     assert_equal(batches(data.test()), batches(data.test()))
 

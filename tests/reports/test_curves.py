@@ -93,7 +93,7 @@ def test_short_diverged_and_flat_runs_can_be_drawn(tmp_path, accuracy):
 def test_mean_and_band_are_numpys():
     runs = [[0.5, 0.7], [0.6, 0.9], [0.7, 0.8]]
     epochs = [record("sgd", 0, run)["epochs"] for run in runs]
-    numbers, mean, std = curves._mean_and_std(epochs, "train_accuracy")
+    numbers, mean, std = curves._mean_and_std(epochs, "train_accuracy", 100)
     assert list(numbers) == [1, 2]
     np.testing.assert_allclose(mean, 100 * np.mean(runs, 0))
     np.testing.assert_allclose(std, 100 * np.std(runs, 0, ddof=1))

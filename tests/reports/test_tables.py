@@ -1,6 +1,7 @@
 import numpy as np
 
 from keras_asgld.reports import tables
+from keras_asgld.runs.tasks import ACCURACY
 
 
 def record(optimizer, seed, figures, status="finished"):
@@ -42,17 +43,17 @@ def test_mean_and_standard_deviation_over_seeds_are_numpys():
 def test_one_seed_has_no_standard_deviation():
     (row,) = tables.summarize([record("sgd", 0, RUNS[0])])
     assert row["test_accuracy"]["std"] is None
-    assert "±" not in tables.markdown([row], "title")
+    assert "±" not in tables.markdown([row], "title", ACCURACY)
 
 
 def test_a_failed_run_is_counted_and_not_averaged():
     failed = record("sgd", 1, [0.5, None], status="failed")
     (row,) = tables.summarize([record("sgd", 0, RUNS[0]), failed])
     np.testing.assert_allclose(row["test_accuracy"]["mean"], 0.6)
-    assert "1, 1 failed" in tables.markdown([row], "title")
+    assert "1, 1 failed" in tables.markdown([row], "title", ACCURACY)
 
 
 def test_all_failed_is_a_row_with_no_figures():
     failed = record("sgd", 0, [None], status="failed")
-    text = tables.markdown(tables.summarize([failed]), "title")
+    text = tables.markdown(tables.summarize([failed]), "title", ACCURACY)
     assert "| sgd | – | – | – | 10 ms | 0, 1 failed |" in text

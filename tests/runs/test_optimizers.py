@@ -5,7 +5,7 @@ import pytest
 
 from keras_asgld import data
 from keras_asgld.runs import optimizers as named
-from keras_asgld.runs import settings
+from keras_asgld.runs import tasks
 from keras_asgld.runs.files import ExperimentError
 from keras_asgld.studies import found_rates
 
@@ -106,7 +106,7 @@ def test_samplers_sample_the_posterior_of_the_examples_trained_on(make_settings,
 
 
 def test_the_table_knows_how_many_examples_there_are():
-    assert settings.TASKS["digits"].examples == data.load("digits").train_size
+    assert tasks.TASKS["digits"].examples == data.load("digits").train_size
 
 
 def test_a_sampler_takes_its_settings_momentum_and_seed(make_settings):

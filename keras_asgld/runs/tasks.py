@@ -1,0 +1,144 @@
+"""What can be trained on, by the data set's name, and how it is judged.
+
+The tables are data, so that the command can list them without loading Keras.
+"""
+
+import dataclasses
+import math
+
+
+@dataclasses.dataclass(frozen=True)
+class Score:
+    """A number for a network's outputs: how it is called, shown and computed.
+
+    Attributes:
+        metric: Its name in records, after `train_`, `test_` or `validation_`.
+        title: Its name in tables and pictures.
+        scale, unit, digits: How it is written: `scale * value`, so many digits, `unit`.
+        lowest, highest: What it cannot go beyond.
+        higher_is_better: Whether a larger number is a better one.
+    """
+
+    metric: str
+    title: str
+    scale: float = 1.0
+    unit: str = ""
+    digits: int = 3
+    lowest: float = -math.inf
+    highest: float = math.inf
+    higher_is_better: bool = True
+
+    def text(self, value):
+        """The number as a reader wants it; None is of a run that diverged."""
+        if value is None:
+            return "diverged"
+        return f"{self.scale * value:.{self.digits}f}{self.unit}"
+
+    def best(self, values):
+        """The best of some numbers."""
+        return max(values) if self.higher_is_better else min(values)
+
+
+class _Accuracy(Score):
+    """The share of outputs whose largest logit is the label's."""
+
+    def loss(self):
+        import keras
+
+        return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def keras_metric(self):
+        import keras
+
+        return keras.metrics.SparseCategoricalAccuracy(name=self.metric)
+
+    def sums(self, labels, outputs):
+        """Sums over a batch, which `of_sums` makes the number of."""
+        from keras import ops
+
+        hits = ops.equal(ops.argmax(outputs, axis=-1), ops.cast(labels, "int32"))
+        return ops.stack([ops.sum(ops.cast(hits, "float32")), _count(labels)])
+
+    def of_sums(self, sums):
+        hits, count = sums
+        return hits / count
+
+
+class _R2(Score):
+    """The share of the labels' variance that the outputs explain."""
+
+    def loss(self):
+        import keras
+
+        return keras.losses.MeanSquaredError()
+
+    def keras_metric(self):
+        import keras
+
+        return keras.metrics.R2Score(name=self.metric)
+
+    def sums(self, labels, outputs):
+        """Sums over a batch, which `of_sums` makes the number of."""
+        from keras import ops
+
+        parts = ops.square(labels - outputs), labels, ops.square(labels)
+        return ops.stack([*(ops.sum(part) for part in parts), _count(labels)])
+
+    def of_sums(self, sums):
+        errors, labels, squares, count = sums
+        return 1 - errors / (squares - labels**2 / count)
+
+
+def _count(labels):
+    from keras import ops
+
+    return ops.cast(ops.shape(labels)[0], "float32")
+
+
+ACCURACY = _Accuracy(
+    "accuracy", "accuracy", scale=100, unit=" %", digits=2, lowest=0, highest=1
+)
+R2 = _R2("r2", "R²", highest=1)
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """What is trained on a data set when the user does not choose.
+
+    Attributes:
+        model: The network's name.
+        epochs, batch_size: How long, in steps of how many examples.
+        examples: How many there are to train on, without a subset.
+        score: How the network is judged; its loss goes with it.
+        prepared: Whether the data come out of a directory of TFDS.
+        pictures: Whether the inputs are pictures.
+    """
+
+    model: str
+    epochs: int
+    batch_size: int
+    examples: int
+    score: Score = ACCURACY
+    prepared: bool = False
+    pictures: bool = True
+
+
+TASKS = {
+    "digits": Task(model="digits", epochs=10, batch_size=64, examples=1437),
+    "cifar10": Task(
+        model="cnn", epochs=200, batch_size=128, examples=50_000, prepared=True
+    ),
+    "diabetes": Task(
+        model="mlp", epochs=20, batch_size=32, examples=352, score=R2, pictures=False
+    ),
+}
+PREPARED = tuple(name for name, task in TASKS.items() if task.prepared)
+
+
+def score(settings):
+    """The score of a run of these settings, a dict as a record holds it.
+
+    Records may be of data sets that are no longer known; those were all classes.
+    """
+    task = TASKS.get(settings.get("dataset"))
+    return task.score if task else ACCURACY
