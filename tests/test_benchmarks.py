@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from keras_asgld import ASGLD
+from keras_asgld.reports import tables
 from keras_asgld.runs import records, stages
 from keras_asgld.runs.tasks import ACCURACY
 
@@ -118,14 +119,14 @@ def test_the_tables_of_the_study_are_those_of_its_records(script):
     docs = BENCHMARKS.parent / "docs"
     text = (docs / "study.md").read_text()
     results = docs / "results"
-    tables = [(results / "defaults.md").read_text()]
+    texts = [(results / "defaults.md").read_text()]
     for name in ("paper-small", "controls-small"):
         found = records.find(results / name)
         assert {record["settings"]["validation_size"] for record in found} == {0}
         against = ["asgld"] if name == "paper-small" else ["psi=3", "psi=0 (SGD)"]
-        tables += [paired.table(found, optimizer) for optimizer in against]
-        tables.append(tables.markdown(tables.summarize(found), "", ACCURACY))
-    lines = [line for table in tables for line in table.splitlines() if "|" in line]
+        texts += [paired.table(found, optimizer) for optimizer in against]
+        texts.append(tables.markdown(tables.summarize(found), "", ACCURACY))
+    lines = [line for table in texts for line in table.splitlines() if "|" in line]
     assert len(lines) > 60
     assert not [line for line in lines if line not in text]
 

@@ -143,7 +143,7 @@ def test_the_front_door_shows_public_names_alone():
 
 def test_a_saved_model_loads_in_a_program_started_as_a_module(tmp_path):
     model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    model.compile(keras_asgld.ASGLD(seed=0), "mse")
+    model.compile(keras_asgld.ASGLD(seed=0, name="asgld"), "mse")
     model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
     model.save(tmp_path / "model.keras")
     project = tmp_path / "project"

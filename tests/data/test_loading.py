@@ -94,5 +94,7 @@ def test_train_size_must_leave_room_for_validation():
 
 
 def test_unknown_data_set_is_answered_with_the_choices():
-    with pytest.raises(ValueError, match="digits, cifar10. Received: name='mnist'"):
+    with pytest.raises(
+        ValueError, match="digits, cifar10, diabetes. Received: name='mnist'"
+    ):
         data.load("mnist")

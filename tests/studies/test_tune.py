@@ -120,7 +120,8 @@ def test_where_every_rate_diverges_the_search_goes_down_and_ends(
 def test_every_seed_counts_and_one_failure_fails_a_rate():
     def run(value):
         status = "finished" if value is not None else "failed"
-        return {"status": status, "epochs": [{"validation_accuracy": value}]}
+        epochs = [{"validation_accuracy": value}]
+        return {"status": status, "settings": {"dataset": "digits"}, "epochs": epochs}
 
     trials = {0: (0.1, [run(0.5), run(0.7)]), 1: (0.3, [run(0.9), run(None)])}
     scores = tune._scores(trials)
