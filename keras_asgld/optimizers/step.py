@@ -63,14 +63,16 @@ def grouped(targets):
     """Every target in one group, or a large one in several that share it."""
     shapes = [tuple(target.state[0].shape) for target in targets]
     kinds = [target.kind for target in targets]
-    groups = [Packed(targets, places) for places in packing.choose(shapes, kinds)]
-    packed = {place for group in groups for place in group.places}
+    packed = [Packed(targets, places) for places in packing.choose(shapes, kinds)]
+    places = {place for group in packed for place in group.places}
+    groups = []
     for place, target in enumerate(targets):
-        if place not in packed:
+        if place not in places:
             parts = packing.parts(target.state[0])
             groups += [Part(target, place, *part) for part in parts]
             groups += [] if parts else [Whole(target, place)]
-    return groups
+    # The longest first, for a graph whose operations run side by side.
+    return groups + packed
 
 
 def _keys(optimizer, update, groups):

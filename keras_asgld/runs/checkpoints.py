@@ -15,7 +15,7 @@ import numpy as np
 from keras_asgld.runs import files
 
 KEEP = 2
-_NAME = re.compile(r"epoch-(\d{6})\.checkpoint")
+_NAME = re.compile(r"epoch-(\d{6,})\.checkpoint")
 _HEADER = re.compile(rb"keras-asgld checkpoint 1 sha256=([0-9a-f]{64})\n")
 
 
@@ -53,7 +53,7 @@ def load(folder, warn):
         except (OSError, ValueError) as error:
             warn(f"{path}: {error}; going back to the one before")
             continue
-        return int(_NAME.fullmatch(path.name)[1]), arrays, notes
+        return _epoch(path), arrays, notes
     return None
 
 
@@ -65,7 +65,11 @@ def remove(folder):
 
 def _newest_first(folder):
     paths = [p for p in Path(folder).glob("*") if _NAME.fullmatch(p.name)]
-    return sorted(paths, reverse=True)
+    return sorted(paths, key=_epoch, reverse=True)
+
+
+def _epoch(path):
+    return int(_NAME.fullmatch(path.name)[1])
 
 
 def _read(path):

@@ -63,7 +63,7 @@ def read(folder):
     except ValueError as error:
         raise ExperimentError(
             f"{path}: no whole JSON ({error}); remove this file and give again the "
-            "command that wrote it, which goes on from the last checkpoint"
+            "very command that wrote it, which goes on from the last checkpoint"
         ) from error
     fault = _fault(record)
     if fault:

@@ -29,6 +29,8 @@ from keras_asgld.runs import (
 from keras_asgld.runs.files import ExperimentError
 
 WEIGHTS = "model.weights.h5"
+# What a checkpoint says of the run that it is of, as the record does.
+_IDENTITY = ("settings", "initial_weights_sha256")
 
 
 def run(settings, folder, data, progress, keep_weights=False, tensorboard=False):
@@ -66,15 +68,17 @@ def run(settings, folder, data, progress, keep_weights=False, tensorboard=False)
 def _run(settings, folder, place, data, progress, keep_weights, tensorboard):
     """`run`, which reads from `folder` and writes to `place`."""
     files.remove_partial(place)
-    record = records.read(folder)
-    records.check_same(folder, record, settings)
-    records.check_backend(folder, record, keras.backend.backend())
-    progress.begin(settings, record)
-    if record is not None and record["status"] != "running":
+    before = records.read(folder)
+    records.check_same(folder, before, settings)
+    records.check_backend(folder, before, keras.backend.backend())
+    progress.begin(settings, before)
+    if before is not None and before["status"] != "running":
+        if keep_weights:
+            _check_weights(folder, before)
         checkpoints.remove(place)
         watching.remove_members(place)
-        progress.end(record)
-        return record
+        progress.end(before)
+        return before
 
     data = dataclasses.replace(data, seed=settings.seed)
     jit_compile = _jit_compile(settings)
@@ -86,9 +90,12 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard):
     epochs = record["epochs"]
     restored = checkpoints.load(folder, progress.warn)
     if restored is not None:
-        _, arrays, epochs[:] = restored
+        _, arrays, notes = restored
+        epochs[:] = _own_epochs(folder, notes, before, record, settings)
         _assign(_state(model), arrays, folder)
         progress.resume(len(epochs))
+    if settings.ensemble:
+        watching.check_members(settings, folder, place, len(epochs))
     records.write(place, record)
 
     recorder = _Recorder(record, place, progress)
@@ -117,12 +124,14 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard):
     if _diverged(epochs):
         record["failure"] = f"the loss was not finite in epoch {len(epochs)}"
     elif settings.ensemble:
+        watching.check_members(settings, folder, place, settings.epochs)
         ensemble = watching.ensemble(settings, place)
         ensemble.set_model(model)
         record["calibration"] = probabilities.measure(model, ensemble, data)
     if keep_weights:
         with files.replacing(place / WEIGHTS) as partial:
             model.save_weights(partial)
+        record["weights_sha256"] = _digest(place / WEIGHTS)
     records.write(place, record)
     checkpoints.remove(place)
     watching.remove_members(place)
@@ -177,7 +186,8 @@ class _Recorder(keras.callbacks.Callback):
         # The checkpoint comes first and holds the figures too, so that a kill
         # between the two writes loses nothing.
         arrays = [variable.numpy() for variable in _state(self.model)]
-        checkpoints.save(self.folder, epoch + 1, arrays, epochs)
+        notes = {name: self.record[name] for name in _IDENTITY} | {"epochs": epochs}
+        checkpoints.save(self.folder, epoch + 1, arrays, notes)
         records.write(self.folder, self.record)
         self.progress.epoch(figures)
 
@@ -247,6 +257,51 @@ def _state(model):
     generators; metrics start afresh in each epoch.
     """
     return [*model.variables, *model.optimizer.variables]
+
+
+def _own_epochs(folder, notes, before, record, settings):
+    """The epochs of a checkpoint, once it is clear that it is of this very run.
+
+    Raises:
+        ExperimentError: It is of a run with other settings or other initial weights.
+    """
+    if isinstance(notes, list):  # of a version whose checkpoints did not say
+        if before is None:
+            raise ExperimentError(
+                f"{folder} holds checkpoints and no record of what they are of: "
+                "choose another --out_dir or remove it"
+            )
+        return notes
+    records.check_same(folder, notes, settings)
+    if notes["initial_weights_sha256"] != record["initial_weights_sha256"]:
+        raise ExperimentError(
+            f"the checkpoint in {folder} began with other initial weights, those of "
+            "another version of Keras or another machine: choose another --out_dir or "
+            "remove it"
+        )
+    return notes["epochs"]
+
+
+def _check_weights(folder, record):
+    """Refuse to call a run finished whose weights are not there, or not sound."""
+    path = folder / WEIGHTS
+    try:
+        sound = record.get("weights_sha256") in (None, _digest(path))
+    except OSError as error:
+        raise ExperimentError(
+            f"{path}: {files.reason(error)}, though the run is finished; remove "
+            f"{folder} and train again, or choose another --out_dir"
+        ) from error
+    if not sound:
+        raise ExperimentError(
+            f"{path} is damaged or of another run; remove {folder} and train again, or "
+            "choose another --out_dir"
+        )
+
+
+def _digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _assign(variables, arrays, folder):

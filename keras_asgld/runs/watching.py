@@ -7,6 +7,7 @@ import keras
 
 from keras_asgld.callbacks import NoiseMonitor, WeightEnsemble
 from keras_asgld.callbacks.probe import Probe
+from keras_asgld.runs.files import ExperimentError
 
 MEMBERS = "members"
 TENSORBOARD = "tensorboard"
@@ -48,6 +49,31 @@ def ensemble(settings, folder):
         burn_in=settings.epochs - settings.ensemble,
         max_members=settings.ensemble,
     )
+
+
+def check_members(settings, folder, place, epochs):
+    """Refuse to go on without members that were left by the epochs so far.
+
+    Args:
+        settings: The run's `Settings`, with an `ensemble`.
+        folder: The run's folder, for the message.
+        place: Where the members are.
+        epochs: How many epochs are finished.
+
+    Raises:
+        ExperimentError: There are fewer than there should be.
+    """
+    wanted = max(0, epochs - (settings.epochs - settings.ensemble))
+    try:
+        there = len(ensemble(settings, place))
+    except ValueError as error:
+        raise ExperimentError(f"{error}; remove {folder} and begin again") from error
+    if there < wanted:
+        raise ExperimentError(
+            f"{Path(folder) / MEMBERS} holds {there} of the {wanted} members that "
+            f"{epochs} epochs left: an ensemble of {settings.ensemble} cannot be had "
+            f"from here; remove {folder} and give the same command again"
+        )
 
 
 def remove_members(folder):
