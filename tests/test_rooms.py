@@ -13,7 +13,7 @@ PACKAGE = pathlib.Path(keras_asgld.__file__).parent
 # Lowest first: a room imports only from itself and from rooms before it. Rooms that
 # share a line do not import each other.
 ROOMS = [
-    ["noise", "rules", "checks", "atomic"],
+    ["noise", "rules", "checks", "atomic", "npz"],
     ["calibration"],
     ["optimizers"],
     ["callbacks"],
@@ -26,6 +26,7 @@ FIELD = {
     "rules": {"keras"},
     "checks": set(),
     "atomic": set(),
+    "npz": {"numpy"},
     "calibration": {"numpy", "sklearn"},
     "callbacks": {"keras", "numpy"},
     "optimizers": {"keras", "tensorflow", "jax", "torch", "numpy"},

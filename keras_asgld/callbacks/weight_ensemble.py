@@ -46,6 +46,9 @@ class WeightEnsemble(keras.callbacks.Callback):
     A run that is continued, from a checkpoint that restores the optimizer
     (`BackupAndRestore`, a saved model), ends with the members of an uninterrupted
     one, if this callback stands before the one that saves the state in `callbacks`.
+    A run that begins late and finds no member of the last unit that should have left
+    one goes on with a warning: either the directory was lost, or the model trained
+    without this callback (`burn_in` says that it did).
     When the first epoch begins, the members of steps that the optimizer has yet to do
     are dropped; so a new model that is trained into an old directory starts a new
     ensemble, with a warning. A model that has done as many steps elsewhere takes the
@@ -76,7 +79,8 @@ class WeightEnsemble(keras.callbacks.Callback):
     Raises:
         ValueError: If an argument is out of its range; in `fit`, if `unit="cycle"` and
             the learning rate is no schedule, or `directory` holds members of other
-            shapes than the model's.
+            shapes than the model's, lacks one that it lists, or has lost its list.
+        OSError: In `fit`, if a member cannot be written. The members before it stay.
     """
 
     def __init__(
@@ -128,12 +132,16 @@ class WeightEnsemble(keras.callbacks.Callback):
                     f"removed. Received: directory={str(self.members.folder)!r}",
                     stacklevel=2,
                 )
+            self.members.check_files()
             for step in self.members.steps()[-1:]:  # refused now and not after hours
                 self.members.read(step, self.model)
             since, self._cycles = self.members.last()
+            last = self._cycles
             if self.unit == "cycle":
                 steps = range(since + 1, self._step + 1)
                 self._cycles += sum(map(self._ends_a_cycle, steps))
+            done = {"epoch": epoch, "step": self._step, "cycle": self._cycles}
+            self._warn_of_absent(last, done[self.unit])
 
     def on_train_batch_begin(self, batch, logs=None):
         self._begin = batch
@@ -242,6 +250,19 @@ class WeightEnsemble(keras.callbacks.Callback):
                 "`directory` must hold members; none is stored before unit `burn_in` + "
                 f"`frequency`. Received: directory={str(self.members.folder)!r}, "
                 f"burn_in={self.burn_in}, frequency={self.frequency}"
+            )
+
+    def _warn_of_absent(self, last, done):
+        """Warns unless the members due after unit `done` go on from number `last`."""
+        newest = done - max(done - self.burn_in, 0) % self.frequency
+        if newest > max(last, self.burn_in):
+            warnings.warn(
+                f"This run begins after {self.unit} {done}. `directory` lacks what it "
+                f"should hold by then, a member after {self.unit} {newest}; the "
+                "ensemble goes on without. Received: "
+                f"directory={str(self.members.folder)!r} of {len(self)} members, "
+                f"frequency={self.frequency}, burn_in={self.burn_in}",
+                stacklevel=3,
             )
 
     def _is_due(self, count):

@@ -1,5 +1,6 @@
 import json
 import os
+import tracemalloc
 import zipfile
 
 import keras
@@ -234,6 +235,71 @@ def test_a_new_run_in_an_old_directory_starts_a_new_ensemble(tmp_path):
     with pytest.warns(UserWarning, match="held an ensemble of 3 members"):
         fit(compiled(make("ASGLD")), 1, [ensemble])
     assert ensemble.members.steps() == [STEPS]
+
+
+@pytest.mark.parametrize(
+    "settings, late",
+    [
+        ({}, "epoch 2"),
+        ({"frequency": 2}, "epoch 2"),
+        ({"unit": "step", "frequency": 4}, "step 4"),
+        ({"unit": "cycle"}, "cycle 1"),
+    ],
+)
+def test_a_run_that_goes_on_without_its_members_says_so(tmp_path, settings, late):
+    schedule = keras.optimizers.schedules.CosineDecayRestarts(0.05, 4, 1.0)
+    model = compiled(make("SGLD", learning_rate=schedule))
+    fit(model, 2, [WeightEnsemble(tmp_path / "members", **settings)])
+    (tmp_path / "members").rename(tmp_path / "lost")
+    ensemble = WeightEnsemble(tmp_path / "members", **settings)
+    words = f"lacks what it should hold by then, a member after {late};.* of 0 members"
+    with pytest.warns(UserWarning, match=words):
+        fit(model, 3, [ensemble], initial_epoch=2)
+
+
+def test_a_run_that_goes_on_with_older_members_says_so(tmp_path):
+    ensemble = WeightEnsemble(tmp_path, burn_in=1)
+    model = compiled(make("SGLD"))
+    fit(model, 3, [ensemble])
+    fit(model, 5, [], initial_epoch=3)
+    with pytest.warns(UserWarning, match="a member after epoch 5;.* of 2 members"):
+        fit(model, 6, [ensemble], initial_epoch=5)
+    # A late start is none where burn-in tells of it.
+    late = WeightEnsemble(tmp_path / "late", burn_in=6)
+    fit(model, 7, [late], initial_epoch=6)
+    assert len(late) == 1
+
+
+def test_a_member_without_its_file_is_refused_before_training(tmp_path):
+    ensemble = WeightEnsemble(tmp_path)
+    model = compiled(make("SGLD"))
+    fit(model, 3, [ensemble])
+    ensemble.members.path(STEPS).unlink()
+    own = model.get_weights()
+    with pytest.raises(ValueError, match="hold the file of every member.*000003.npz"):
+        fit(model, 4, [ensemble], initial_epoch=3)
+    assert_same([own], [model.get_weights()])
+
+
+def test_fifty_members_predict_in_the_room_of_one(tmp_path):
+    model = keras.Sequential([keras.Input((500,)), keras.layers.Dense(500)])
+    ensemble = WeightEnsemble(tmp_path, max_members=50, activation="linear")
+    ensemble.set_model(model)
+    size = sum(weight.nbytes for weight in model.get_weights())
+    for step in range(1, 51):
+        ensemble.members.add(step, step, model, 50)
+    x = np.ones((8, 500), "float32")
+    ensemble.predict(x)  # what is compiled stays
+
+    files = len(os.listdir("/proc/self/fd"))
+    tracemalloc.start()
+    mean = ensemble.predict(x).mean
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(os.listdir("/proc/self/fd")) == files
+    # The model's own weights, a member, copies on the way into the model: not fifty.
+    assert peak < 6 * size
+    np.testing.assert_allclose(mean, as_numpy(model(x)), rtol=1e-5)
 
 
 def test_members_of_another_architecture_are_refused(tmp_path):
