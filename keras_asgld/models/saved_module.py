@@ -149,7 +149,7 @@ def _load(path, handle):
     _let_optimizers_be_forgotten()
     try:
         return tf.saved_model.load(str(path))
-    except (OSError, ValueError, tf.errors.OpError) as error:
+    except Exception as error:  # damage shows as KeyError, IndexError, OpError, …
         raise ValueError(
             f"`handle` is no sound SavedModel: {' '.join(str(error).split())}. "
             f"Received: handle={handle!r}"
