@@ -23,7 +23,7 @@ def read_file(path):
             them.
 
     Raises:
-        DataError: When it does not hold that.
+        DataError: When the file is absent or damaged, or holds anything else.
     """
     try:
         arrays = npz.read(path)
@@ -56,7 +56,7 @@ def download():
     """Returns what `keras.datasets.cifar10` has on disk or downloads.
 
     Raises:
-        DataError: When the data set is neither there nor to be had.
+        DataError: When the data set is absent and cannot be downloaded.
     """
     import keras
 

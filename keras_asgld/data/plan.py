@@ -11,7 +11,7 @@ _ROUNDS = 10
 
 
 def plan(seed, epoch, count, ways):
-    """Returns the order of `count` examples in an epoch, and the chance of each place.
+    """Returns the order of `count` examples in an epoch, and random draws for each.
 
     Args:
         seed, epoch: Non-negative integers below 2**63.

@@ -126,7 +126,7 @@ def _plain(name):
 def _initializers_seeded(seed):
     # An initializer or a dropout layer without a seed draws one from Python's global
     # generator when it is made. Seeding that reaches every layer, also those of
-    # keras.applications, which take no initializer; putting it back leaves no trace.
+    # keras.applications, which take no initializer. Its state is restored afterwards.
     if seed is None:
         yield
         return

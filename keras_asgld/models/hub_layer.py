@@ -130,7 +130,7 @@ class HubLayer(keras.layers.Layer):
             )
         shapes = self._module.input_shapes
         if any(shape is not None for shape in shapes.values()):
-            # Or a wrong shape would end in a page of TensorFlow's words.
+            # Otherwise TensorFlow refuses a wrong shape, in a message of a page.
             self.input_spec = [
                 keras.layers.InputSpec(shape=shape, name=name)
                 for name, shape in shapes.items()
@@ -149,7 +149,7 @@ class HubLayer(keras.layers.Layer):
         inputs = _cast(inputs, self.variable_dtype)
         try:
             outputs = self._module(inputs, **arguments)
-        except Exception as error:  # TensorFlow has several kinds, of a page each
+        except Exception as error:  # TensorFlow raises several kinds
             if self._module.takes(inputs):
                 raise
             raise ValueError(
@@ -170,7 +170,7 @@ class HubLayer(keras.layers.Layer):
 
     @classmethod
     def from_config(cls, config):
-        # Keras keeps no public word of whether it loads in safe mode.
+        # Keras has no public function that tells whether it loads in safe mode.
         from keras.src.saving.serialization_lib import in_safe_mode
 
         if in_safe_mode():

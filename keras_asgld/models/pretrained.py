@@ -67,12 +67,12 @@ def pretrained_part(model):
 
 
 def set_trainable(part, trainable):
-    """Freezes a pretrained layer, or lets everything in it go but its batch norm.
+    """Freezes a pretrained layer, or unfreezes everything in it but its batch norm.
 
-    Batch norm keeps its statistics, as Keras's guide to transfer learning has it: those
-    of a few batches of new pictures would spoil what the weights know. A frozen batch
-    norm is the only way to say so: `training=False` where a layer is called gives way
-    to the `training=True` of the model around it.
+    Batch norm keeps its statistics, as Keras's guide to transfer learning advises:
+    those of a few batches of new pictures would spoil what the weights have learned. To
+    freeze it is the only way: `training=False` in a layer's call is overridden by the
+    `training=True` of the model around it.
     """
     part.trainable = trainable
     if isinstance(part, keras.Model):

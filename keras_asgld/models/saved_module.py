@@ -14,7 +14,7 @@ _FIX = "pip install 'keras-asgld[hub]'"
 
 
 class SavedModule:
-    """A SavedModel, loaded, with its differences of form evened out.
+    """A loaded SavedModel, behind one interface whatever its form.
 
     Attributes:
         trainable_variables, other_variables: Lists of the module's own `tf.Variable`s.
@@ -159,8 +159,8 @@ def _load(path, handle):
 def _let_optimizers_be_forgotten():
     """Lets TensorFlow load what Keras 2 saved together with its optimizer.
 
-    Without Keras 2 such a SavedModel does not load: nothing takes the optimizer's
-    slots. This takes them, and nobody looks at them again.
+    Without Keras 2 such a SavedModel does not load, since no class is known that could
+    hold the optimizer's slots. This one holds them; they are not used.
     """
     import tensorflow as tf
 
