@@ -22,6 +22,10 @@ def replacing(path):
         with open(partial, "rb") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
+    except OSError as error:
+        if error.filename is None:  # a full disk is reported without one
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)
 

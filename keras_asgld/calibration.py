@@ -67,7 +67,7 @@ def figures(probabilities, labels, bins=15):
         "negative_log_likelihood": float(
             metrics.log_loss(labels, probabilities, labels=classes)
         ),
-        # Scikit-learn's takes the labels of two classes otherwise than of more.
+        # Scikit-learn's treats two classes differently from more.
         "brier_score": float(np.square(probabilities - one_hot).sum(1).mean()),
         "expected_calibration_error": reliability(
             probabilities, labels, bins
@@ -98,7 +98,7 @@ def reliability(probabilities, labels, bins=15):
 def entropy(probabilities):
     """The entropy of each row of probabilities, in nats; the last axis is the classes.
 
-    High on pictures unlike those of training is what one hopes for.
+    One hopes that it is high on inputs that are unlike those of training.
     """
     p = np.asarray(probabilities, "float64")
     return -(p * np.log(np.where(p > 0, p, 1))).sum(-1)

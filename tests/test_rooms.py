@@ -17,7 +17,7 @@ PACKAGE = pathlib.Path(keras_asgld.__file__).parent
 # Lowest first: a room imports only from itself and from rooms before it. Rooms that
 # share a line do not import each other.
 ROOMS = [
-    ["config", "rules", "checks", "atomic", "version"],
+    ["config", "rules", "checks", "atomic", "npz", "version"],
     ["backend", "calibration"],
     ["noise"],
     ["optimizers"],
@@ -36,6 +36,7 @@ FIELD = {
     "noise": {"keras", "numpy"},
     "checks": set(),
     "atomic": set(),
+    "npz": {"numpy"},
     "calibration": {"numpy", "sklearn"},
     "callbacks": {"keras", "numpy"},
     "optimizers": {"keras", "numpy"},

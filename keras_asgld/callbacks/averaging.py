@@ -1,4 +1,4 @@
-"""A model that averages models, and what makes probabilities of their outputs."""
+"""A model that averages others, and the function that gives probabilities."""
 
 import keras
 
@@ -7,7 +7,7 @@ def probabilities_by_loss(loss):
     """The function from a model's outputs to probabilities that its loss implies.
 
     Raises:
-        ValueError: If the loss is a plain function or missing, which tells nothing.
+        ValueError: If the loss is a plain function or missing, and implies none.
     """
     if not isinstance(loss, (str, keras.losses.Loss)):
         raise ValueError(

@@ -5,18 +5,20 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_asgld import atomic
+from keras_asgld import atomic, npz
 
 MANIFEST = "ensemble.json"
 FORMAT = 1
+_FILES = "step-*.npz"
 
 
 class Members:
     """A folder of weights files that the manifest lists, oldest first.
 
     A file counts only once the manifest names it, and leaves the manifest before it is
-    deleted; the manifest is written whole. So a process killed at any moment leaves
-    a sound ensemble.
+    deleted; the manifest is written whole, and before the first file. So a process
+    killed at any moment leaves a sound ensemble, and files without a manifest mean
+    that somebody has removed it.
 
     Args:
         folder: Where they are or will be.
@@ -29,7 +31,8 @@ class Members:
         """The training step of each member, rising.
 
         Raises:
-            ValueError: If the manifest cannot be understood.
+            ValueError: If the manifest cannot be understood, or there are members
+                without one.
         """
         return [member["step"] for member in self._listed()]
 
@@ -49,8 +52,14 @@ class Members:
             number: How many epochs, steps or cycles that is.
             model: A Keras model.
             at_most: An integer >= 1.
+
+        Raises:
+            OSError: If they cannot be written; the ensemble is what it was before.
         """
+        earlier = [m for m in self._listed() if m["step"] < step]
         self.folder.mkdir(parents=True, exist_ok=True)
+        if not (self.folder / MANIFEST).exists():
+            self._list([])
         with atomic.replacing(self.path(step)) as partial:
             # Not `save_weights`, which writes the optimizer too. NumPy's files know
             # no bfloat16, whose values are float32's.
@@ -60,7 +69,6 @@ class Members:
             ]
             np.savez(partial, *weights)
         member = {"step": step, "number": number, "weights": self.path(step).name}
-        earlier = [m for m in self._listed() if m["step"] < step]
         self._list([*earlier, member][-at_most:])
 
     def load(self, step, model):
@@ -71,26 +79,41 @@ class Members:
         """The weights of the member of that step, a list of arrays as the model's.
 
         Raises:
-            ValueError: If the member is another model's, or its file is gone.
+            ValueError: If the member is another model's, or its file is gone or
+                damaged.
         """
+        path = self.path(step)
         try:
-            with np.load(self.path(step)) as file:
-                weights = [file[f"arr_{i}"] for i in range(len(file.files))]
+            arrays = npz.read(path)
         except FileNotFoundError:
-            raise ValueError(
-                "`directory` must hold the file of every member. "
-                f"Received: directory={str(self.folder)!r} without "
-                f"{self.path(step).name}"
-            ) from None
+            raise self._lacking([path]) from None
+        except ValueError as error:
+            raise self._wrong(f"whose {path.name} cannot be read: {error}") from None
+        names = [f"arr_{i}" for i in range(len(arrays))]
+        if set(names) != set(arrays):
+            raise self._wrong(f"whose {path.name} holds other arrays than weights")
+        weights = [arrays[name] for name in names]
         there = [value.shape for value in weights]
         wanted = [tuple(weight.shape) for weight in model.weights]
         if there != wanted:
-            raise ValueError(
-                "`directory` must hold members of this model. Received: directory="
-                f"{str(self.folder)!r}, whose {self.path(step).name} has weights of "
-                f"shapes {there} instead of {wanted}"
+            raise self._wrong(
+                f"whose {path.name} has weights of shapes {there} instead of {wanted}"
+            )
+        kinds = {
+            str(value.dtype) for value in weights if value.dtype.kind not in "fiub"
+        }
+        if kinds:
+            raise self._wrong(
+                f"whose {path.name} has weights of dtype {', '.join(sorted(kinds))}"
             )
         return weights
+
+    def check_files(self):
+        """Raises `ValueError` unless each member that is listed has its file."""
+        paths = [self.path(step) for step in self.steps()]
+        absent = [path for path in paths if not path.is_file()]
+        if absent:
+            raise self._lacking(absent)
 
     def cut(self, step):
         """Remove the members of later steps than `step`, and what was left behind."""
@@ -104,21 +127,59 @@ class Members:
         path = self.folder / MANIFEST
         try:
             manifest = json.loads(path.read_bytes())
-            if manifest["format"] != FORMAT:
-                raise ValueError(f"`format` must be {FORMAT}")
-            for member in manifest["members"]:
-                int(member["step"]), int(member["number"])
-            return manifest["members"]
         except FileNotFoundError:
+            if any(self.folder.glob(_FILES)):
+                raise ValueError(
+                    f"`directory` must hold {MANIFEST}, which lists its members. "
+                    f"Received: directory={str(self.folder)!r} with members and "
+                    "without the list; they count no longer and may be removed"
+                ) from None
             return []
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} is no manifest of an ensemble: {error}") from None
+        problem = self._problem(manifest)
+        if problem:
+            raise ValueError(f"{path} is no manifest of an ensemble: {problem}")
+        return manifest["members"]
+
+    def _problem(self, manifest):
+        """What a manifest has that none may have, or an empty string."""
+        if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+            return f"`format` must be {FORMAT}"
+        members = manifest.get("members")
+        if not isinstance(members, list):
+            return "`members` must be a list"
+        last = -1
+        for member in members:
+            if not isinstance(member, dict):
+                return "a member must be a dictionary"
+            for name in ("step", "number"):
+                if type(member.get(name)) is not int or member[name] < 0:
+                    return f"`{name}` of a member must be an integer >= 0"
+            if member["step"] <= last:
+                return "`step` must rise from member to member"
+            last = member["step"]
+            if member.get("weights") != self.path(last).name:
+                return f"`weights` of step {last} must be {self.path(last).name}"
+        return ""
 
     def _list(self, members):
         manifest = {"format": FORMAT, "members": members}
         with atomic.replacing(self.folder / MANIFEST) as partial:
             partial.write_text(json.dumps(manifest, indent=1) + "\n")
         named = {member["weights"] for member in members}
-        for path in self.folder.glob("step-*.npz"):
+        for path in self.folder.glob(_FILES):
             if path.name not in named:
                 path.unlink(missing_ok=True)
+
+    def _lacking(self, paths):
+        return ValueError(
+            "`directory` must hold the file of every member. Received: directory="
+            f"{str(self.folder)!r} without {', '.join(path.name for path in paths)}"
+        )
+
+    def _wrong(self, what):
+        return ValueError(
+            "`directory` must hold members of this model. Received: directory="
+            f"{str(self.folder)!r}, {what}"
+        )

@@ -15,7 +15,7 @@ UNITS = ("epoch", "step", "cycle")
 
 
 class Prediction(typing.NamedTuple):
-    """Mean and standard deviation (n, not n - 1) over the members, NumPy arrays."""
+    """Mean and standard deviation over the members (divided by n), NumPy arrays."""
 
     mean: np.ndarray
     spread: np.ndarray
@@ -39,44 +39,47 @@ class WeightEnsemble(keras.callbacks.Callback):
     ensemble.as_model().save("ensemble.keras")
     ```
 
-    A member is all weights of the model, batch-norm statistics included, in a file of
-    its own, a NumPy `.npz` of the arrays of `model.get_weights()`; memory never holds
-    more than one. `directory/ensemble.json` lists them.
+    A member is all weights of the model, batch-norm statistics included. Each has its
+    own file, a NumPy `.npz` of the arrays of `model.get_weights()`, and no more than
+    one is in memory at a time. `directory/ensemble.json` lists them.
 
     A run that is continued, from a checkpoint that restores the optimizer
     (`BackupAndRestore`, a saved model), ends with the members of an uninterrupted
     one, if this callback stands before the one that saves the state in `callbacks`.
     When the first epoch begins, the members of steps that the optimizer has yet to do
     are dropped; so a new model that is trained into an old directory starts a new
-    ensemble, with a warning. A model that has done as many steps elsewhere takes the
-    members it finds for its own, if their shapes are its: give every run a directory
-    of its own. To use an ensemble in another process, make it with the
-    same directory and call `ensemble.set_model(model)`.
+    ensemble, with a warning. A run that is continued without its latest members, since
+    the directory was lost or the model was trained without this callback, says so in a
+    warning too; a `burn_in` that covers what went before avoids it. A model that has
+    done as many steps elsewhere adopts the members it finds if they have the shapes of
+    its weights, so give every run a directory of its own. To use an ensemble in another
+    process, make it with the same directory and call `ensemble.set_model(model)`.
 
     Args:
         directory: A path. Made when the first member is stored.
         frequency: An integer >= 1. One member every so many units. Defaults to `1`.
         unit: `"epoch"`; `"step"` (a training step, a batch); or `"cycle"`, a cycle of
-            the learning rate, which ends with a step of a lower or equal rate than the
-            step before and a higher one after; so a warm-up is none. Defaults to
+            the learning rate, whose last step is the one before the rate rises again
+            (a warm-up, during which it rises all the time, has none). Defaults to
             `"epoch"`. With `steps_per_execution` above one, what is due within an
             execution is stored at its end.
-        burn_in: An integer >= 0, so many units are left out: the first member is stored
-            after unit `burn_in + frequency`. Epochs are counted as in `fit` (from
-            `initial_epoch`), steps by the optimizer, cycles from step 0. Defaults to
-            `0`.
+        burn_in: An integer >= 0, how many units are left out: the first member is
+            stored after unit `burn_in + frequency`. Epochs are counted as in `fit`
+            (from `initial_epoch`), steps by the optimizer, cycles from step 0.
+            Defaults to `0`.
         max_members: An integer >= 1. When there are more, the oldest is dropped, so
             that the last `max_members` stay. Defaults to `20`.
         activation: What turns the model's outputs into probabilities: an identifier
             that `keras.activations.get` takes, such as `"softmax"`, or `"linear"` for
             outputs that are averaged as they are. With `None` (the default) the
-            loss that the model was compiled with tells: softmax or sigmoid where it is
-            a cross-entropy `from_logits=True`, else nothing.
+            loss that the model was compiled with decides: softmax or sigmoid where it
+            is a cross-entropy with `from_logits=True`, otherwise no function.
 
     Raises:
         ValueError: If an argument is out of its range; in `fit`, if `unit="cycle"` and
             the learning rate is no schedule, or `directory` holds members of other
-            shapes than the model's.
+            shapes than the model's, lacks one that it lists, or has lost its list.
+        OSError: In `fit`, if a member cannot be written. The members before it stay.
     """
 
     def __init__(
@@ -128,12 +131,16 @@ class WeightEnsemble(keras.callbacks.Callback):
                     f"removed. Received: directory={str(self.members.folder)!r}",
                     stacklevel=2,
                 )
+            self.members.check_files()
             for step in self.members.steps()[-1:]:  # refused now and not after hours
                 self.members.read(step, self.model)
             since, self._cycles = self.members.last()
+            last = self._cycles
             if self.unit == "cycle":
                 steps = range(since + 1, self._step + 1)
                 self._cycles += sum(map(self._ends_a_cycle, steps))
+            done = {"epoch": epoch, "step": self._step, "cycle": self._cycles}
+            self._warn_of_absent(last, done[self.unit])
 
     def on_train_batch_begin(self, batch, logs=None):
         self._begin = batch
@@ -162,7 +169,7 @@ class WeightEnsemble(keras.callbacks.Callback):
         The members predict one after the other; only sums are kept.
 
         Args:
-            x: What `model.predict` takes and can be gone through more than once.
+            x: What `model.predict` takes, if it can be iterated over more than once.
             batch_size: As in `model.predict`.
 
         Returns:
@@ -216,7 +223,7 @@ class WeightEnsemble(keras.callbacks.Callback):
 
     @contextlib.contextmanager
     def _every_member(self):
-        """The model with one member's weights after the other's, then with its own."""
+        """The model with the weights of each member in turn; its own are put back."""
         self._check()
         model = self.model
         own = model.get_weights()
@@ -242,6 +249,19 @@ class WeightEnsemble(keras.callbacks.Callback):
                 "`directory` must hold members; none is stored before unit `burn_in` + "
                 f"`frequency`. Received: directory={str(self.members.folder)!r}, "
                 f"burn_in={self.burn_in}, frequency={self.frequency}"
+            )
+
+    def _warn_of_absent(self, last, done):
+        """Warns unless the members due after unit `done` go on from number `last`."""
+        newest = done - max(done - self.burn_in, 0) % self.frequency
+        if newest > max(last, self.burn_in):
+            warnings.warn(
+                f"This run begins after {self.unit} {done}. `directory` lacks what it "
+                f"should hold by then, a member after {self.unit} {newest}; the "
+                "ensemble goes on without. Received: "
+                f"directory={str(self.members.folder)!r} of {len(self)} members, "
+                f"frequency={self.frequency}, burn_in={self.burn_in}",
+                stacklevel=3,
             )
 
     def _is_due(self, count):

@@ -20,7 +20,7 @@ def once(data, examples):
 
 
 class _Batches(keras.utils.PyDataset):
-    """Examples that wait on the device as bytes; a batch is one computation there."""
+    """Examples that are kept on the device as bytes; one computation makes a batch."""
 
     def __init__(self, data, examples):
         super().__init__()

@@ -28,7 +28,7 @@ def read(data_dir=None):
             it is what `keras.datasets.cifar10` downloads.
 
     Raises:
-        DataError: When the data set is neither there nor to be had, or is damaged.
+        DataError: When the data set is absent and cannot be downloaded, or is damaged.
     """
     if data_dir is not None:
         data_dir = os.path.expanduser(data_dir)

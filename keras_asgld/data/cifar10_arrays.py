@@ -2,13 +2,14 @@
 
 import contextlib
 import socket
-import zipfile
 
 import numpy as np
 
+from keras_asgld import npz
 from keras_asgld.data.source import DataError, Examples
 
 FILE = "cifar10.npz"
+_NAMES = {"x_train", "y_train", "x_test", "y_test"}
 # Seconds of silence after which a download is given up.
 PATIENCE = 30
 
@@ -22,15 +23,18 @@ def read_file(path):
             them.
 
     Raises:
-        DataError: When it does not hold that.
+        DataError: When the file is absent or damaged, or holds anything else.
     """
     try:
-        with np.load(path) as file:
-            parts = [
-                (file[f"x_{part}"], file[f"y_{part}"]) for part in ("train", "test")
-            ]
-    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        arrays = npz.read(path)
+    except (FileNotFoundError, ValueError) as error:
         raise DataError(f"CIFAR-10 cannot be read from {path}: {error}") from error
+    absent = sorted(_NAMES.difference(arrays))
+    if absent:
+        raise DataError(
+            f"CIFAR-10 cannot be read from {path}: it holds no {', '.join(absent)}"
+        )
+    parts = [(arrays[f"x_{part}"], arrays[f"y_{part}"]) for part in ("train", "test")]
     for pictures, labels in parts:
         good = (
             pictures.dtype == np.uint8
@@ -52,7 +56,7 @@ def download():
     """Returns what `keras.datasets.cifar10` has on disk or downloads.
 
     Raises:
-        DataError: When the data set is neither there nor to be had.
+        DataError: When the data set is absent and cannot be downloaded.
     """
     import keras
 

@@ -68,7 +68,7 @@ def load(
 
     Raises:
         ValueError: On an argument outside its range.
-        DataError: When the data set cannot be had.
+        DataError: When the data set is not available.
     """
     check_choice("name", name, DATASETS)
     check_integer("batch_size", batch_size, 1, _LARGEST)

@@ -12,7 +12,7 @@ from keras_asgld.data.source import Examples
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Data:
-    """A data set ready to train and to judge a network; made by `load`.
+    """A data set ready for training and evaluation, as `load` makes it.
 
     Every pipeline yields batches `(inputs, labels)`: of pictures float32
     `[n, height, width, channels]`, normalised, and int32 `[n]`; of a table float32
@@ -26,8 +26,8 @@ class Data:
 
     The order of training epoch `e` and each example's crop and mirror in it are a pure
     function of (`seed`, `e`, example). Nothing is carried from epoch to epoch, so a
-    pipeline that starts at epoch `k` gives the very batches of one that came there from
-    epoch 0.
+    pipeline that starts at epoch `k` gives exactly the batches of one that got there
+    from epoch 0.
 
     The last batch of an epoch holds what is left, `train_size % batch_size` examples:
     each example is seen once an epoch, as in the paper's protocol. A compiled training
@@ -115,7 +115,7 @@ class Data:
 
 
 def _batches():
-    """The module that makes batches for the backend in use, which alone is loaded."""
+    """The module that makes the batches; only that of the backend in use is loaded."""
     if keras.backend.backend() == "tensorflow":
         from keras_asgld.data import streams
 

@@ -11,7 +11,7 @@ _ROUNDS = 10
 
 
 def plan(seed, epoch, count, ways):
-    """Returns the order of `count` examples in an epoch, and the chance of each place.
+    """Returns the order of `count` examples in an epoch, and random draws for each.
 
     Args:
         seed, epoch: Non-negative integers below 2**63.
@@ -28,9 +28,10 @@ def plan(seed, epoch, count, ways):
 
 def shuffled(count, seed):
     """`tf.random.experimental.stateless_shuffle(tf.range(count), seed)`."""
+    place = np.arange(count - 1)
+    partners = place + _words(seed, count)[:-1] % (count - place)
     order = list(range(count))  # a loop over a list is faster than over an array
-    for i, word in enumerate(_words(seed, count)[:-1].tolist()):
-        j = i + word % (count - i)
+    for i, j in enumerate(partners.tolist()):
         order[i], order[j] = order[j], order[i]
     return np.array(order, np.int32)
 

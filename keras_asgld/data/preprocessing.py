@@ -7,7 +7,7 @@ from keras import ops
 
 
 def shrink(pictures, size):
-    """Returns uint8 pictures averaged down to `size` x `size`; small ones as is."""
+    """Returns uint8 pictures averaged down to `size` x `size`; smaller ones stay."""
     height, width = pictures.shape[1:3]
     if max(height, width) <= size:
         return pictures

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class DataError(RuntimeError):
-    """A data set cannot be had; the message is one line that says what to do."""
+    """A data set is not available; the message, one line, says what to do."""
 
 
 class Examples(NamedTuple):

@@ -42,7 +42,12 @@ def once(data, examples):
 
 
 def _plan(data, epoch):
-    """An epoch's batches of example indices and of their draws, as `plan.plan`'s."""
+    """An epoch's batches of example indices and of their draws, as `plan.plan`'s.
+
+    They are drawn in the graph. `plan.plan` itself, in a `tf.numpy_function`, gives the
+    same batches, but the pipeline draws ahead, and a process that ends meanwhile waits
+    for ever: its Python is gone, and the function never returns.
+    """
     order_seed, draw_seed = tf.unstack(tf.random.split([data.seed, epoch], 2))
     order = tf.random.experimental.stateless_shuffle(
         tf.range(data.train_size), order_seed

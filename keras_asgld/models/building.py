@@ -10,6 +10,7 @@ from keras_asgld.models import pretrained
 from keras_asgld.models.applications import PREFIX, application, application_names
 from keras_asgld.models.densenet import densenet
 from keras_asgld.models.resnet import resnet
+from keras_asgld.models.saved_module import MAX_UNPACKED_BYTES
 from keras_asgld.models.small import digits_network, gru, mlp, plain_cnn, small_cnn
 
 _BUILDERS = {
@@ -32,7 +33,15 @@ MODELS = tuple(_BUILDERS)
 
 
 def build(
-    name, input_shape, num_classes, seed=None, *, weights=None, mean=0.0, std=1.0
+    name,
+    input_shape,
+    num_classes,
+    seed=None,
+    *,
+    weights=None,
+    mean=0.0,
+    std=1.0,
+    max_unpacked_bytes=MAX_UNPACKED_BYTES,
 ):
     """Builds a network by name.
 
@@ -57,6 +66,7 @@ def build(
         mean, std: For applications only: the numbers by which the pipeline normalised
             its pictures, `data.preprocessing.mean` and `.std`. The default means pixels
             in [0, 1].
+        max_unpacked_bytes: For Hub modules only, see `HubLayer`.
 
     Returns:
         A Keras model from pictures to logits: use a loss with `from_logits=True`.
@@ -83,6 +93,7 @@ def build(
                 num_classes,
                 mean=mean,
                 std=std,
+                max_unpacked_bytes=max_unpacked_bytes,
             )
         return application(
             name.removeprefix(PREFIX),
@@ -118,7 +129,7 @@ def _plain(name):
 def _initializers_seeded(seed):
     # An initializer or a dropout layer without a seed draws one from Python's global
     # generator when it is made. Seeding that reaches every layer, also those of
-    # keras.applications, which take no initializer; putting it back leaves no trace.
+    # keras.applications, which take no initializer. Its state is restored afterwards.
     if seed is None:
         yield
         return

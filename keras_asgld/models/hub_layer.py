@@ -6,7 +6,9 @@ import re
 import keras
 from keras import ops, tree
 
-from keras_asgld.models.saved_module import SavedModule
+from keras_asgld.checks import check_integer
+from keras_asgld.models.module_inputs import describe
+from keras_asgld.models.saved_module import MAX_UNPACKED_BYTES, SavedModule
 
 
 @keras.saving.register_keras_serializable(package="keras_asgld")
@@ -41,13 +43,17 @@ class HubLayer(keras.layers.Layer):
         handle: The path of a SavedModel's folder or archive (`module.tar.gz`), or its
             address (`https://….tar.gz`, `gs://…`), which `tensorflow_hub` fetches and
             caches (`pip install 'keras-asgld[hub]'`). An archive is unpacked once, into
-            the same cache (`TFHUB_CACHE_DIR`).
+            the same cache: `TFHUB_CACHE_DIR`, or a folder of this user among the
+            temporary ones. It is unpacked anew in each process where others than this
+            user can write into that cache, or what they left there has its name.
         trainable: Boolean, whether the module is fine-tuned. Defaults to `False`.
         arguments: A dictionary of further keyword arguments for the module's call, as
             plain values. Defaults to none.
         signature: The name of the signature to call, `None` for the module's
             `__call__` or, where it has none, its serving signature. A signature has
             no training mode.
+        max_unpacked_bytes: An integer >= 1, what an archive may take on the disk. A
+            small file can hold very much. Defaults to `2**32`.
         name, dtype: As in every Keras layer.
 
     Input: what the module takes; for a signature of several tensors, a dictionary.
@@ -56,9 +62,10 @@ class HubLayer(keras.layers.Layer):
 
     Raises:
         ValueError: If Keras runs on another backend than TensorFlow, the handle holds
-            no SavedModel, one of TensorFlow 1 or a damaged archive, the signature does
-            not exist, or `trainable=True` and nothing can be trained; when it is
-            called, if the input is of another shape than the module takes.
+            no SavedModel, one of TensorFlow 1's kind or an archive that is damaged or
+            too large, the signature does not exist, or `trainable=True` and nothing can
+            be trained; when it is called, if the input is of another shape than the
+            module takes.
         ImportError: If the handle is an address and `tensorflow_hub` is missing.
 
     Loading a model file that holds this layer loads the SavedModel again, from
@@ -89,7 +96,13 @@ class HubLayer(keras.layers.Layer):
     """
 
     def __init__(
-        self, handle, trainable=False, arguments=None, signature=None, **kwargs
+        self,
+        handle,
+        trainable=False,
+        arguments=None,
+        signature=None,
+        max_unpacked_bytes=MAX_UNPACKED_BYTES,
+        **kwargs,
     ):
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
@@ -101,21 +114,27 @@ class HubLayer(keras.layers.Layer):
                 "`arguments` must be a dictionary or None. "
                 f"Received: arguments={arguments!r}"
             )
+        check_integer("max_unpacked_bytes", max_unpacked_bytes, 1)
         # Keras's own cast of the inputs would be to the compute dtype.
         super().__init__(autocast=False, **kwargs)
         self.handle = os.fspath(handle) if isinstance(handle, os.PathLike) else handle
         self.arguments = dict(arguments or {})
         self.signature = signature
         self.supports_jit = False
-        self._module = SavedModule(handle, signature)
+        self.max_unpacked_bytes = int(max_unpacked_bytes)
+        self._module = SavedModule(handle, signature, self.max_unpacked_bytes)
         if trainable and not self._module.trainable_variables:
             raise ValueError(
                 "`trainable` must be False for a module without trainable variables. "
                 f"Received: trainable={trainable!r}, handle={self.handle!r}"
             )
-        if self._module.input_shape is not None:
-            # Or a wrong shape would end in a page of TensorFlow's words.
-            self.input_spec = keras.layers.InputSpec(shape=self._module.input_shape)
+        shapes = self._module.input_shapes
+        if any(shape is not None for shape in shapes.values()):
+            # Otherwise TensorFlow refuses a wrong shape, in a message of a page.
+            self.input_spec = [
+                keras.layers.InputSpec(shape=shape, name=name)
+                for name, shape in shapes.items()
+            ]
         self._track_module()
         self.trainable = trainable
         self.built = True
@@ -127,7 +146,16 @@ class HubLayer(keras.layers.Layer):
         if self.trainable:
             for loss in self._module.regularization_losses:
                 self.add_loss(ops.cast(loss(), "float32"))
-        outputs = self._module(_cast(inputs, self.variable_dtype), **arguments)
+        inputs = _cast(inputs, self.variable_dtype)
+        try:
+            outputs = self._module(inputs, **arguments)
+        except Exception as error:  # TensorFlow raises several kinds
+            if self._module.takes(inputs):
+                raise
+            raise ValueError(
+                f"The input of layer {self.name!r} must be "
+                f"{self._module.describe_inputs()}. Received: {describe(inputs)}"
+            ) from error
         return _cast(outputs, self.compute_dtype)
 
     def get_config(self):
@@ -137,11 +165,12 @@ class HubLayer(keras.layers.Layer):
             "trainable": self.trainable,
             "arguments": self.arguments,
             "signature": self.signature,
+            "max_unpacked_bytes": self.max_unpacked_bytes,
         }
 
     @classmethod
     def from_config(cls, config):
-        # Keras keeps no public word of whether it loads in safe mode.
+        # Keras has no public function that tells whether it loads in safe mode.
         from keras.src.saving.serialization_lib import in_safe_mode
 
         if in_safe_mode():

@@ -4,11 +4,20 @@ import keras
 from keras import layers
 
 from keras_asgld.models.hub_layer import HubLayer
+from keras_asgld.models.saved_module import MAX_UNPACKED_BYTES
 
 PREFIX = "hub/"
 
 
-def hub_network(handle, input_shape, classes, *, mean=0.0, std=1.0):
+def hub_network(
+    handle,
+    input_shape,
+    classes,
+    *,
+    mean=0.0,
+    std=1.0,
+    max_unpacked_bytes=MAX_UNPACKED_BYTES,
+):
     """A TF2 Hub module of pictures with a new last layer.
 
     The module meets what Hub's convention for pictures says: float32 in [0, 1].
@@ -19,6 +28,7 @@ def hub_network(handle, input_shape, classes, *, mean=0.0, std=1.0):
         classes: Positive integer, length of the output.
         mean, std: Numbers, one or one a channel: inputs are (pixels − mean) / std with
             pixels in [0, 1].
+        max_unpacked_bytes: As `HubLayer` takes it.
 
     Returns:
         A Keras model from pictures to logits, the whole module trainable.
@@ -26,7 +36,9 @@ def hub_network(handle, input_shape, classes, *, mean=0.0, std=1.0):
     inputs = keras.Input(input_shape)
     x = layers.Rescaling(std, mean)(inputs)
     try:
-        x = HubLayer(handle, trainable=True, name="trunk")(x)
+        x = HubLayer(handle, True, max_unpacked_bytes=max_unpacked_bytes, name="trunk")(
+            x
+        )
     except TypeError as error:  # TensorFlow's word for a call it has no graph for
         raise ValueError(
             f"The module takes no pictures of shape {tuple(input_shape)}: "
@@ -55,12 +67,12 @@ def pretrained_part(model):
 
 
 def set_trainable(part, trainable):
-    """Freezes a pretrained layer, or lets everything in it go but its batch norm.
+    """Freezes a pretrained layer, or unfreezes everything in it but its batch norm.
 
-    Batch norm keeps its statistics, as Keras's guide to transfer learning has it: those
-    of a few batches of new pictures would spoil what the weights know. A frozen batch
-    norm is the only way to say so: `training=False` where a layer is called gives way
-    to the `training=True` of the model around it.
+    Batch norm keeps its statistics, as Keras's guide to transfer learning advises:
+    those of a few batches of new pictures would spoil what the weights have learned. To
+    freeze it is the only way: `training=False` in a layer's call is overridden by the
+    `training=True` of the model around it.
     """
     part.trainable = trainable
     if isinstance(part, keras.Model):

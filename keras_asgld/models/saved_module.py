@@ -4,24 +4,29 @@ import inspect
 import os
 from pathlib import Path
 
+from keras_asgld.models import module_inputs, private_folder
 from keras_asgld.models.module_archive import unpacked
+
+# A thousand million weights; no module of pictures or text is nearly as large.
+MAX_UNPACKED_BYTES = 2**32
 
 _FIX = "pip install 'keras-asgld[hub]'"
 
 
 class SavedModule:
-    """A SavedModel, loaded, with its differences of form evened out.
+    """A loaded SavedModel, behind one interface whatever its form.
 
     Attributes:
         trainable_variables, other_variables: Lists of the module's own `tf.Variable`s.
         regularization_losses: Functions of nothing that return a scalar each.
         takes_training: Whether the function has an argument `training`.
-        input_shape: The shape of the one tensor that the function takes, a tuple with
-            None where any length will do; None where it takes anything else.
+        input_shapes: A dict of the tensors that the function takes, by name, to their
+            shapes: tuples with None where any length will do, or None where any rank
+            will. Empty where it takes anything else.
     """
 
-    def __init__(self, handle, signature=None):
-        path = _resolve(handle)
+    def __init__(self, handle, signature=None, max_unpacked_bytes=MAX_UNPACKED_BYTES):
+        path = _resolve(handle, max_unpacked_bytes)
         if (path / "tfhub_module.pb").exists():
             raise ValueError(
                 "`handle` must be a TF2 SavedModel; this one is in TensorFlow 1's Hub "
@@ -30,13 +35,14 @@ class SavedModule:
         self._loaded = _load(path, handle)
         if hasattr(self._loaded, "prune"):
             raise ValueError(
-                "`handle` must be a TF2 SavedModel; this one was saved by TensorFlow 1 "
-                f"and cannot be fine-tuned. Received: handle={handle!r}"
+                "`handle` must be a TF2 SavedModel; this one is in TensorFlow 1's "
+                "graph format, as an Estimator's export is, without functions that can "
+                f"be trained. Received: handle={handle!r}"
             )
         self.function, self._signature = _function(self._loaded, signature, handle)
         self.takes_training = "training" in self._argument_names()
         self.trainable_variables, self.other_variables = self._variables()
-        self.input_shape = _common(self._input_shapes())
+        self.input_shapes = module_inputs.common_shapes(self._inputs())
         losses = getattr(self._loaded, "regularization_losses", None)
         self.regularization_losses = list(losses or ())
 
@@ -44,16 +50,19 @@ class SavedModule:
         if not self._signature:
             return self.function(inputs, **arguments)
         # A signature takes its tensors by name, and returns them by name.
-        if not isinstance(inputs, dict):
-            names = list(self.function.structured_input_signature[1])
-            if len(names) != 1:
-                raise ValueError(
-                    f"The signature takes a dictionary of {', '.join(sorted(names))}. "
-                    f"Received: inputs of type {type(inputs).__name__}"
-                )
-            inputs = {names[0]: inputs}
-        outputs = self.function(**inputs)
+        outputs = self.function(**self._by_name(inputs))
         return next(iter(outputs.values())) if len(outputs) == 1 else outputs
+
+    def _by_name(self, inputs):
+        if isinstance(inputs, dict):
+            return inputs
+        names = list(self.function.structured_input_signature[1])
+        if len(names) != 1:
+            raise ValueError(
+                f"The signature takes a dictionary of {', '.join(sorted(names))}. "
+                f"Received: inputs of type {type(inputs).__name__}"
+            )
+        return {names[0]: inputs}
 
     def _argument_names(self):
         if self._signature:
@@ -64,14 +73,20 @@ class SavedModule:
         # A signature is one graph, a function one for every kind of call.
         return getattr(self.function, "concrete_functions", [self.function])
 
-    def _input_shapes(self):
-        """The shape of each graph's tensor, None for a graph that takes others."""
+    def takes(self, inputs):
+        """Whether a graph of the module is for tensors of these shapes and dtypes."""
+        inputs = self._by_name(inputs) if self._signature else inputs
+        return any(module_inputs.fit(inputs, each) for each in self._inputs())
+
+    def describe_inputs(self):
+        """What the module's graphs take, in words."""
+        return " or ".join(dict.fromkeys(map(module_inputs.describe, self._inputs())))
+
+    def _inputs(self):
+        """What each graph takes, as TensorFlow describes it."""
         for graph in self._graphs():
             positional, named = graph.structured_input_signature
-            inputs = list(named.values()) if self._signature else positional[:1]
-            shapes = [getattr(tensor, "shape", None) for tensor in inputs]
-            known = len(shapes) == 1 and getattr(shapes[0], "rank", None) is not None
-            yield tuple(shapes[0]) if known else None
+            yield named if self._signature else positional[0] if positional else None
 
     def _variables(self):
         """The variables the module declares, else those its function uses."""
@@ -86,20 +101,11 @@ class SavedModule:
         return trainable, [v for v in every if id(v) not in chosen]
 
 
-def _common(shapes):
-    """The shape that all fit, or None where they are not of one rank."""
-    shapes = list(shapes)
-    if None in shapes or len({len(shape) for shape in shapes}) != 1:
-        return None
-    axes = [set(lengths) for lengths in zip(*shapes, strict=True)]
-    return tuple(axis.pop() if len(axis) == 1 else None for axis in axes)
-
-
 def _once(variables):
     return list({id(v): v for v in variables}.values())
 
 
-def _resolve(handle):
+def _resolve(handle, max_unpacked_bytes):
     """The folder that `handle` means; tensorflow_hub fetches what has an address."""
     if not isinstance(handle, (str, os.PathLike)) or not os.fspath(handle):
         raise ValueError(
@@ -116,14 +122,15 @@ def _resolve(handle):
                 f"Received: handle={handle!r}"
             ) from error
         try:
-            return Path(tensorflow_hub.resolve(handle))
+            with private_folder.instead_of_the_shared_one():
+                return Path(tensorflow_hub.resolve(handle))
         except Exception as error:  # each kind of address has errors of its own
             raise ValueError(
                 f"`handle` cannot be fetched: {error}. Received: handle={handle!r}"
             ) from error
     path = Path(handle)
     if path.is_file():
-        path = unpacked(path)
+        path = unpacked(path, max_unpacked_bytes)
     if not any((path / name).is_file() for name in _FILES):
         raise ValueError(
             "`handle` must be a folder or archive with a SavedModel (saved_model.pb). "
@@ -142,7 +149,7 @@ def _load(path, handle):
     _let_optimizers_be_forgotten()
     try:
         return tf.saved_model.load(str(path))
-    except (OSError, ValueError, tf.errors.OpError) as error:
+    except Exception as error:  # damage shows as KeyError, IndexError, OpError, …
         raise ValueError(
             f"`handle` is no sound SavedModel: {' '.join(str(error).split())}. "
             f"Received: handle={handle!r}"
@@ -152,8 +159,8 @@ def _load(path, handle):
 def _let_optimizers_be_forgotten():
     """Lets TensorFlow load what Keras 2 saved together with its optimizer.
 
-    Without Keras 2 such a SavedModel does not load: nothing takes the optimizer's
-    slots. This takes them, and nobody looks at them again.
+    Without Keras 2 such a SavedModel does not load, since no class is known that could
+    hold the optimizer's slots. This one holds them; they are not used.
     """
     import tensorflow as tf
 

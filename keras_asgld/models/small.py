@@ -1,4 +1,4 @@
-"""Networks that a laptop trains while one waits."""
+"""Networks that are small enough to be trained on a laptop."""
 
 import math
 

@@ -1,5 +1,6 @@
 import json
 import os
+import tracemalloc
 import zipfile
 
 import keras
@@ -21,6 +22,11 @@ class Keep(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.epochs.append(self.model.get_weights())
+
+
+def uncompiled(optimizer, **others):
+    """A model whose steps, a few, take less time than to compile them would."""
+    return compiled(optimizer, run_eagerly=True, **others)
 
 
 def softmax(x):
@@ -77,7 +83,7 @@ def test_prediction_in_the_midst_of_training_leaves_no_trace(tmp_path):
             ensemble.predict(data()[0])
 
     ensemble = WeightEnsemble(tmp_path)
-    plain, watched = compiled(make("SGHMC")), compiled(make("SGHMC"))
+    plain, watched = uncompiled(make("SGHMC")), uncompiled(make("SGHMC"))
     fit(plain, 2, [])
     fit(watched, 2, [ensemble, Predict()])
     assert_same([plain.get_weights()], [watched.get_weights()])
@@ -87,7 +93,7 @@ def test_probabilities_are_not_made_in_half_precision(tmp_path):
     keras.config.set_dtype_policy("mixed_float16")
     try:
         ensemble = WeightEnsemble(tmp_path)
-        fit(compiled(make("ASGLD")), 2, [ensemble])
+        fit(uncompiled(make("ASGLD")), 2, [ensemble])
         mean = ensemble.predict(data()[0]).mean
         np.testing.assert_allclose(mean.sum(-1), 1, atol=1e-6)
         one_model = ensemble.as_model().predict(data()[0], verbose=0)
@@ -101,7 +107,7 @@ def test_half_precision_members(tmp_path, policy):
     keras.config.set_dtype_policy(policy)
     try:
         ensemble = WeightEnsemble(tmp_path)
-        model = compiled(make("ASGLD"))
+        model = uncompiled(make("ASGLD"))
         fit(model, 1, [ensemble])
         assert_same(stored(ensemble), [model.get_weights()])
         assert np.isfinite(ensemble.predict(data()[0]).mean).all()
@@ -111,7 +117,7 @@ def test_half_precision_members(tmp_path, policy):
 
 def test_as_model_saves_and_loads_without_this_package(tmp_path):
     ensemble = WeightEnsemble(tmp_path / "members")
-    fit(compiled(make("ASGLD"), normalised=True), 3, [ensemble])
+    fit(uncompiled(make("ASGLD"), normalised=True), 3, [ensemble])
     x, _ = data()
     mean = ensemble.predict(x).mean
     network = ensemble.as_model()
@@ -129,7 +135,7 @@ def test_as_model_exports(tmp_path):
     import tensorflow as tf
 
     ensemble = WeightEnsemble(tmp_path / "members")
-    fit(compiled(make("ASGLD")), 2, [ensemble])
+    fit(uncompiled(make("ASGLD")), 2, [ensemble])
     x, _ = data()
     ensemble.as_model().export(tmp_path / "served", verbose=False)
     served = tf.saved_model.load(tmp_path / "served")
@@ -147,7 +153,7 @@ def test_as_model_exports(tmp_path):
 )
 def test_when_members_are_taken(tmp_path, settings, steps):
     ensemble, keep = WeightEnsemble(tmp_path, **settings), Keep()
-    fit(compiled(make("ASGLD")), 4, [ensemble, keep])
+    fit(uncompiled(make("ASGLD")), 4, [ensemble, keep])
     manifest = json.loads((tmp_path / "ensemble.json").read_text())
     assert [member["step"] for member in manifest["members"]] == steps
     files = {member["weights"] for member in manifest["members"]}
@@ -210,7 +216,7 @@ def test_with_backup_and_restore(tmp_path):
     def begin(folder, **others):
         ensemble = WeightEnsemble(tmp_path / folder, burn_in=1)
         backup = keras.callbacks.BackupAndRestore(tmp_path / f"backup-{folder}")
-        return compiled(make("ASGLD")), [ensemble, backup, *others.values()]
+        return uncompiled(make("ASGLD")), [ensemble, backup, *others.values()]
 
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):
@@ -229,15 +235,80 @@ def test_with_backup_and_restore(tmp_path):
 
 
 def test_a_new_run_in_an_old_directory_starts_a_new_ensemble(tmp_path):
-    fit(compiled(make("ASGLD")), 3, [WeightEnsemble(tmp_path)])
+    fit(uncompiled(make("ASGLD")), 3, [WeightEnsemble(tmp_path)])
     ensemble = WeightEnsemble(tmp_path)
     with pytest.warns(UserWarning, match="held an ensemble of 3 members"):
-        fit(compiled(make("ASGLD")), 1, [ensemble])
+        fit(uncompiled(make("ASGLD")), 1, [ensemble])
     assert ensemble.members.steps() == [STEPS]
 
 
+@pytest.mark.parametrize(
+    "settings, late",
+    [
+        ({}, "epoch 2"),
+        ({"frequency": 2}, "epoch 2"),
+        ({"unit": "step", "frequency": 4}, "step 4"),
+        ({"unit": "cycle"}, "cycle 1"),
+    ],
+)
+def test_a_run_that_goes_on_without_its_members_says_so(tmp_path, settings, late):
+    schedule = keras.optimizers.schedules.CosineDecayRestarts(0.05, 4, 1.0)
+    model = uncompiled(make("SGLD", learning_rate=schedule))
+    fit(model, 2, [WeightEnsemble(tmp_path / "members", **settings)])
+    (tmp_path / "members").rename(tmp_path / "lost")
+    ensemble = WeightEnsemble(tmp_path / "members", **settings)
+    words = f"lacks what it should hold by then, a member after {late};.* of 0 members"
+    with pytest.warns(UserWarning, match=words):
+        fit(model, 3, [ensemble], initial_epoch=2)
+
+
+def test_a_run_that_goes_on_with_older_members_says_so(tmp_path):
+    ensemble = WeightEnsemble(tmp_path, burn_in=1)
+    model = uncompiled(make("SGLD"))
+    fit(model, 3, [ensemble])
+    fit(model, 5, [], initial_epoch=3)
+    with pytest.warns(UserWarning, match="a member after epoch 5;.* of 2 members"):
+        fit(model, 6, [ensemble], initial_epoch=5)
+    # A late start is none where burn-in tells of it.
+    late = WeightEnsemble(tmp_path / "late", burn_in=6)
+    fit(model, 7, [late], initial_epoch=6)
+    assert len(late) == 1
+
+
+def test_a_member_without_its_file_is_refused_before_training(tmp_path):
+    ensemble = WeightEnsemble(tmp_path)
+    model = uncompiled(make("SGLD"))
+    fit(model, 3, [ensemble])
+    ensemble.members.path(STEPS).unlink()
+    own = model.get_weights()
+    with pytest.raises(ValueError, match="hold the file of every member.*000003.npz"):
+        fit(model, 4, [ensemble], initial_epoch=3)
+    assert_same([own], [model.get_weights()])
+
+
+def test_fifty_members_predict_in_the_room_of_one(tmp_path):
+    model = keras.Sequential([keras.Input((500,)), keras.layers.Dense(500)])
+    ensemble = WeightEnsemble(tmp_path, max_members=50, activation="linear")
+    ensemble.set_model(model)
+    size = sum(weight.nbytes for weight in model.get_weights())
+    for step in range(1, 51):
+        ensemble.members.add(step, step, model, 50)
+    x = np.ones((8, 500), "float32")
+    model.predict(x, verbose=0)  # what is compiled stays
+
+    files = len(os.listdir("/proc/self/fd"))
+    tracemalloc.start()
+    mean = ensemble.predict(x).mean
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(os.listdir("/proc/self/fd")) == files
+    # The model's own weights, a member, copies on the way into the model: not fifty.
+    assert peak < 6 * size
+    np.testing.assert_allclose(mean, as_numpy(model(x)), rtol=1e-5)
+
+
 def test_members_of_another_architecture_are_refused(tmp_path):
-    fit(compiled(make("ASGLD")), 1, [WeightEnsemble(tmp_path)])
+    fit(uncompiled(make("ASGLD")), 1, [WeightEnsemble(tmp_path)])
     other = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])
     other.compile(make("ASGLD"), "mse")
     ensemble = WeightEnsemble(tmp_path)
@@ -255,13 +326,13 @@ def test_members_of_another_architecture_are_refused(tmp_path):
 
 
 def test_another_process_predicts_with_the_same_members(tmp_path):
-    model = compiled(make("ASGLD"))
+    model = uncompiled(make("ASGLD"))
     first = WeightEnsemble(tmp_path)
     fit(model, 2, [first])
     other = WeightEnsemble(tmp_path)
     with pytest.raises(ValueError, match="knows no model"):
         other.predict(data()[0])
-    other.set_model(compiled(make("ASGLD")))
+    other.set_model(uncompiled(make("ASGLD")))
     assert len(other) == 2
     assert_same(first.predict(data()[0]), other.predict(data()[0]))
 

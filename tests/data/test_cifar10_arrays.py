@@ -1,5 +1,7 @@
 """CIFAR-10 from a file of arrays or from Keras, without TensorFlow Datasets."""
 
+import collections
+import io
 import sys
 
 import keras
@@ -7,6 +9,8 @@ import numpy as np
 import pytest
 
 from keras_asgld import data
+from keras_asgld.data import cifar10_arrays
+from tests.support.faults import damaged
 
 
 def arrays(train=40, test=20):
@@ -99,3 +103,34 @@ def test_a_damaged_file_is_named(content, tmp_path):
         path.write_bytes(content)
     with pytest.raises(data.DataError, match="cannot be read from .*cifar10.npz"):
         data.load("cifar10", data_dir=str(tmp_path))
+
+
+def test_an_array_under_the_name_of_a_file_of_arrays_is_refused(tmp_path):
+    with open(tmp_path / "cifar10.npz", "wb") as file:
+        np.save(file, arrays()["x_train"])
+    with pytest.raises(data.DataError, match="cannot be read from .*cifar10.npz"):
+        data.load("cifar10", data_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+@pytest.mark.filterwarnings("ignore:Reading `.npy` or `.npz` file required")
+def test_damage_is_told_in_one_line_or_changes_nothing(save, tmp_path):
+    file = io.BytesIO()
+    save(file, **arrays(4, 3))
+    expected = arrays(4, 3)
+    path = tmp_path / "cifar10.npz"
+    outcomes = collections.Counter()
+    for seed in range(250):
+        path.write_bytes(damaged(file.getvalue(), seed))
+        try:
+            found = cifar10_arrays.read_file(path)
+        except data.DataError as error:
+            assert str(path) in str(error) and "\n" not in str(error)
+            outcomes["error"] += 1
+        else:
+            for part, examples in zip(("train", "test"), found, strict=True):
+                np.testing.assert_array_equal(examples.inputs, expected[f"x_{part}"])
+                labels = expected[f"y_{part}"][:, 0]
+                np.testing.assert_array_equal(examples.labels, labels)
+            outcomes["equal"] += 1
+    assert outcomes["error"] > 225

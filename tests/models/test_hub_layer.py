@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import keras_asgld
+from keras_asgld import models
 from keras_asgld.models import HubLayer
 
 if keras.backend.backend() != "tensorflow":
@@ -17,6 +18,7 @@ if keras.backend.backend() != "tensorflow":
 import tensorflow as tf
 
 from tests.support import processes
+from tests.support.faults import damaged
 from tests.support.modules import (
     write_frozen,
     write_reusable,
@@ -132,6 +134,45 @@ def test_an_input_of_another_shape_is_refused_in_a_few_words(handle, tmp_path):
                 layer(inputs)
             assert len(str(caught.value)) < 200, str(caught.value)
             assert "6" in str(caught.value)
+            assert f"with name 'x' of layer '{layer.name}'" in str(caught.value)
+
+
+def test_wrong_inputs_of_several_are_named(tmp_path):
+    write_signatures(tmp_path / "signatures")
+    layer = HubLayer(tmp_path / "signatures", signature="both")
+    x, wrong = X, X[:, :5]
+    with pytest.raises(ValueError, match=r"with name 'b' .* shape=\(None, 6\)"):
+        layer({"a": x, "b": wrong})
+    with pytest.raises(ValueError, match='Missing data for input "b"'):
+        layer({"a": x})
+    with pytest.raises(ValueError, match=r"inputs? with keys|keys \['a', 'b'\]"):
+        layer(x)
+
+
+def test_inputs_for_which_there_is_no_graph_are_told_from_those_there_are(tmp_path):
+    module = tf.Module()
+    module.__call__ = tf.function(lambda x: 2.0 * x)
+    for shape in ((None, 6), (None, 6, 6)):
+        module.__call__.get_concrete_function(tf.TensorSpec(shape))
+    tf.saved_model.save(module, str(tmp_path / "two"))
+    layer = HubLayer(tmp_path / "two", name="hub")
+    np.testing.assert_array_equal(layer(X), 2.0 * X)
+    graphs = r"float32 of shape \(None, 6\) or float32 of shape \(None, 6, 6\)"
+    for inputs, received in (
+        (X[:, :5], r"float32 of shape \(32, 5\)"),
+        (X.astype("int32"), r"int32 of shape \(32, 6\)"),
+        ({"a": X}, r"{'a': float32 of shape \(32, 6\)}"),
+        (keras.Input((5,)), r"float32 of shape \(None, 5\)"),
+    ):
+        words = rf"input of layer 'hub' must be {graphs}. Received: {received}"
+        with pytest.raises(ValueError, match=words):
+            layer(inputs)
+
+
+def test_an_error_of_the_modules_own_is_not_hidden(handle):
+    layer = HubLayer(handle, arguments={"gain": 3.0})  # for which there is no graph
+    with pytest.raises(ValueError, match="Could not find matching concrete function"):
+        layer(X)
 
 
 OPTIMIZERS = {
@@ -263,7 +304,13 @@ def test_weights_are_saved_whether_trainable_or_not(handle, tmp_path):
 
 
 def test_settings_survive_a_clone(handle):
-    layer = HubLayer(handle, trainable=True, arguments={"gain": 2.0}, name="hub")
+    layer = HubLayer(
+        handle,
+        trainable=True,
+        arguments={"gain": 2.0},
+        max_unpacked_bytes=10**6,
+        name="hub",
+    )
     again = HubLayer.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()
 
@@ -328,6 +375,42 @@ def test_a_damaged_archive_is_named_and_leaves_nothing(
         HubLayer(path)
 
 
+def test_what_an_archive_may_take_is_limited(handle, tmp_path, monkeypatch):
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
+    path = pack(tmp_path / "module.tar.gz", handle, arcname=".")
+    with pytest.raises(ValueError, match="at most `max_unpacked_bytes`, 9,999, when"):
+        HubLayer(path, max_unpacked_bytes=9_999)
+    with pytest.raises(ValueError, match="at most `max_unpacked_bytes`, 9,999, when"):
+        models.build(f"hub/{path}", (6,), 2, max_unpacked_bytes=9_999)
+    for wrong in (0, None, 1e9):
+        with pytest.raises(ValueError, match="`max_unpacked_bytes` must be an integer"):
+            HubLayer(path, max_unpacked_bytes=wrong)
+    assert HubLayer(path, max_unpacked_bytes=10**6)(X).shape == (32, 4)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "saved_model.pb",
+        "variables/variables.index",
+        "variables/variables.data-00000-of-00001",
+    ],
+)
+def test_a_damaged_savedmodel_is_named(handle, tmp_path, name):
+    shutil.copytree(handle, tmp_path / "module")
+    path = tmp_path / "module" / name
+    whole = path.read_bytes()
+    refused = 0
+    for seed in range(12):
+        path.write_bytes(damaged(whole, seed))
+        try:
+            HubLayer(tmp_path / "module")  # TensorFlow keeps no checksum of the graph
+        except ValueError as error:
+            assert "`handle` is no sound SavedModel" in str(error)
+            refused += 1
+    assert refused > 8
+
+
 def test_the_folder_must_hold_a_savedmodel_of_tensorflow_2(handle, tmp_path):
     def refused(handle, match, **arguments):
         with pytest.raises(ValueError, match=match + ".* Received: .*="):
@@ -344,7 +427,8 @@ def test_the_folder_must_hold_a_savedmodel_of_tensorflow_2(handle, tmp_path):
     (tmp_path / "old" / "tfhub_module.pb").write_bytes(b"\x08\x03")
     refused(tmp_path / "old", "`handle` must be a TF2 SavedModel.* Hub format")
     write_tensorflow_1(tmp_path / "one")
-    refused(tmp_path / "one", "`handle` must be a TF2 SavedModel.* TensorFlow 1")
+    words = "`handle` must be a TF2 SavedModel.* TensorFlow 1's graph format.* without"
+    refused(tmp_path / "one", f"{words} functions that can be trained")
     refused(handle, "`arguments` must be a dictionary", arguments=[1])
     refused(handle, "`signature` must name", signature="absent")
     write_frozen(tmp_path / "frozen")
