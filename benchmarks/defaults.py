@@ -8,20 +8,24 @@ Six small tasks. On each, momentum SGD and Adam are tuned by `keras-asgld tune`'
 ASGLD's pair is the one that is within one point of the better tuned optimizer on the
 most tasks. Then each optimizer at its defaults, and the two tuned, are trained with
 two other seeds and judged on the test set, which nothing before has read. All rates
-are constant. Every figure goes to the JSON file at once; started again, it goes on.
+are constant, nothing is decayed but by AdamW's default. Every run is one of the
+command's; every number goes to the JSON file at once; started again, it goes on.
 """
 
 import argparse
+import dataclasses
+import functools
 import json
 import pathlib
 import statistics
+import tempfile
 
-import default_tasks
 import keras
-import numpy as np
 
-from keras_asgld import ASGLD
-from keras_asgld.runs import files
+from keras_asgld import data, models
+from keras_asgld.cli.progress import Progress
+from keras_asgld.runs import environment, files, settings, training
+from keras_asgld.runs.tasks import TASKS
 from keras_asgld.studies import tune
 
 TUNING_SEED, SEEDS = 9, (0, 1)
@@ -29,70 +33,156 @@ WITHIN = 0.01
 MIDDLE = {"momentum": 0.03, "adam": 0.001}
 PAIRS = [(rate, noise) for rate in (0.01, 0.03, 0.1) for noise in (1.0, 3.0)]
 PRESENT = (0.1, 3.0)  # what the defaults were before this study
-MAKE = {
-    "SGD()": keras.optimizers.SGD,
-    "Adam()": keras.optimizers.Adam,
-    "AdamW()": keras.optimizers.AdamW,
-    "RMSprop()": keras.optimizers.RMSprop,
-    "momentum": lambda: keras.optimizers.SGD(0.1, momentum=0.9),
-    "adam": keras.optimizers.Adam,
-    "asgld": lambda: ASGLD(seed=0),
+# A row of the table → the optimizer by name, and what its class's defaults are. (By
+# name Adam has the epsilon 1e-8, not 1e-7.)
+ROWS = {
+    "SGD()": ("sgd", {"learning_rate": 0.01}),
+    "Adam()": ("adam", {"learning_rate": 0.001}),
+    "AdamW()": ("adamw", {"learning_rate": 0.001, "weight_decay": 0.004}),
+    "RMSprop()": ("rmsprop", {"learning_rate": 0.001}),
+    "momentum": ("momentum", {}),
+    "adam": ("adam", {}),
+    "asgld": ("asgld", {}),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """One of the study's tasks: a data set of the command, a network, a length.
+
+    Attributes:
+        dataset, model, epochs: As the command's flags.
+        train_size, validation_size, image_size: Likewise.
+        prepare: A function of the loaded `Data` that returns those to use and a
+            function of a seed that builds the network, where it is none by name.
+    """
+
+    dataset: str
+    model: str
+    epochs: int
+    train_size: int
+    validation_size: int
+    image_size: int | None = None
+    prepare: object = None
+
+
+def fine_tuning(pictures):
+    """A network trained on five classes of CIFAR-10, fine-tuned on the other five.
+
+    All layers are trained further, on 500 pictures, with a new last layer.
+    """
+    before, after = (_of_classes(pictures, first) for first in (0, 5))
+    network = models.build("cnn-narrow", (16, 16, 3), 5, 0)
+    keras.utils.set_random_seed(0)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(keras.optimizers.Adam(0.003), loss)
+    before = dataclasses.replace(before, batch_size=64)
+    network.fit(
+        before.train(), steps_per_epoch=before.steps_per_epoch, epochs=6, verbose=0
+    )
+    pretrained = network.get_weights()
+
+    def build(seed):
+        fresh = models.build("cnn-narrow", (16, 16, 3), 5, seed)
+        last = len(fresh.layers[-1].weights)
+        fresh.set_weights(pretrained[:-last] + fresh.get_weights()[-last:])
+        return fresh
+
+    few = after.train_examples.take(slice(500))
+    return dataclasses.replace(after, train_examples=few), build
+
+
+def _of_classes(pictures, first):
+    def take(examples):
+        chosen = (examples.labels >= first) & (examples.labels < first + 5)
+        examples = examples.take(chosen)
+        return examples._replace(labels=examples.labels - first)
+
+    parts = ("train_examples", "validation_examples", "test_examples")
+    taken = {part: take(getattr(pictures, part)) for part in parts}
+    return dataclasses.replace(pictures, num_classes=5, **taken)
+
+
+SETUPS = {
+    "digits": Setup("digits", "digits", 8, 1137, 300),
+    "digits, row by row": Setup("digits", "gru", 15, 1137, 300),
+    "tabular": Setup("diabetes", "mlp", 20, 262, 90),
+    "CIFAR-10, plain": Setup("cifar10", "cnn-plain", 8, 2000, 2000, 16),
+    "CIFAR-10, batch norm": Setup("cifar10", "cnn-narrow", 5, 2000, 2000, 16),
+    "fine-tuning": Setup("cifar10", "cnn-narrow", 10, 6000, 2000, 16, fine_tuning),
 }
 
 
 class Trainer:
-    """One optimizer on one task, compiled once and trained many times."""
+    """Runs of one task."""
 
-    def __init__(self, task, optimizer):
-        self.task, self.optimizer = task, MAKE[optimizer]()
-        self.model = task.build(0)
-        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-        self.model.compile(self.optimizer, "mse" if task.regression else loss)
-        self.optimizer.build(self.model.trainable_variables)
-        self.start = [v.numpy() for v in self.optimizer.variables]
-
-    def score(self, part, seed, rate=None, noise=None):
-        """Train anew and judge on `part`; None where the run diverged."""
-        self.model.set_weights(self.task.build(seed).get_weights())
-        for variable, value in zip(self.optimizer.variables, self.start, strict=True):
-            variable.assign(value)
-        if rate is not None:
-            self.optimizer.learning_rate = rate
-        if noise is not None:
-            self.optimizer.noise = noise
-        keras.utils.set_random_seed(seed)
-        self.model.fit(
-            *self.task.parts["train"],
-            batch_size=self.task.batch_size,
-            epochs=self.task.epochs,
-            verbose=0,
+    def __init__(self, setup, data_dir):
+        self.setup = setup
+        self.data = data.load(
+            setup.dataset,
+            batch_size=32,
+            data_dir=data_dir if TASKS[setup.dataset].prepared else None,
+            image_size=setup.image_size,
+            train_size=setup.train_size,
+            validation_size=setup.validation_size,
+            augment=False,
         )
-        x, y = self.task.parts[part]
-        return judge(self.model.predict(x, batch_size=500, verbose=0), y)
+        self.network = None
+        if setup.prepare:
+            self.data, self.network = setup.prepare(self.data)
+
+    def score(self, part, row, seed, rate=None, noise=None):
+        """Train anew and judge on `part`; None where the run diverged."""
+        optimizer, numbers = ROWS[row]
+        numbers = dict(numbers)
+        decay = numbers.pop("weight_decay", 0.0)
+        given = {"learning_rate": rate, "noise": noise}
+        numbers |= {name: value for name, value in given.items() if value is not None}
+        chosen = settings.make(
+            self.setup.dataset,
+            optimizer,
+            model=self.setup.model,
+            epochs=self.setup.epochs,
+            batch_size=32,
+            overrides=numbers,
+            weight_decay=decay,
+            drop_epochs=[],
+            drop_factor=0.1,
+            seed=seed,
+            image_size=self.setup.image_size,
+            train_size=self.setup.train_size,
+            # A run is judged on its validation data where it has any.
+            validation_size=self.setup.validation_size * (part == "validation"),
+            jit_compile="auto",
+        )
+        steps = self.data.steps_per_epoch
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            Progress(1, chosen.epochs, steps, interval=1e9) as progress,
+        ):
+            record = training.run(
+                chosen, folder, self.data, progress, network=self.network
+            )
+        metric = TASKS[self.setup.dataset].score.metric
+        return record["epochs"][-1][f"{part}_{metric}"]
 
 
-def judge(outputs, y):
-    """Accuracy; R² where y is a number; None where the outputs are not finite."""
-    if not np.isfinite(outputs).all():
-        return None
-    if np.issubdtype(y.dtype, np.integer):
-        return float(np.mean(outputs.argmax(1) == y))
-    return float(1 - np.mean((outputs[:, 0] - y) ** 2) / np.var(y))
+def study(name, trainer, record):
+    """Fill in what a task's `record` lacks; yields after each new number.
 
+    Args:
+        name: The task's.
+        trainer: A function of nothing that makes the task's `Trainer`.
+        record: A dict of numbers by what they are of.
+    """
+    made = None
 
-def study(name, make_task, record):
-    """Fill in what a task's `record` lacks; yields after each new figure."""
-    task, trainers = None, {}
-
-    def score(key, optimizer, *arguments, **numbers):
-        nonlocal task
-        if key in record:
-            return record[key]
-        task = task or make_task()
-        if optimizer not in trainers:
-            trainers[optimizer] = Trainer(task, optimizer)
-        record[key] = trainers[optimizer].score(*arguments, **numbers)
-        print(f"{name}: {key}: {record[key]}", flush=True)
+    def score(key, *arguments):
+        nonlocal made
+        if key not in record:
+            made = made or trainer()
+            record[key] = made.score(*arguments)
+            print(f"{name}: {key}: {record[key]}", flush=True)
         return record[key]
 
     for optimizer, middle in MIDDLE.items():
@@ -101,32 +191,32 @@ def study(name, make_task, record):
             for step in steps:
                 rates[step] = float(f"{middle * tune.FACTOR**step:.4g}")
                 key = f"validation {optimizer} {rates[step]:g}"
-                numbers = ("validation", TUNING_SEED, rates[step])
-                scores[step] = score(key, optimizer, *numbers)
+                run = ("validation", optimizer, TUNING_SEED, rates[step])
+                scores[step] = score(key, *run)
                 yield
         record[f"tuned {optimizer}"] = rates[tune.best(scores)]
     for rate, noise in PAIRS:
         key = f"validation asgld {rate:g} {noise:g}"
-        score(key, "asgld", "validation", TUNING_SEED, rate, noise)
+        score(key, "validation", "asgld", TUNING_SEED, rate, noise)
         yield
-    for optimizer in MAKE:
+    for optimizer in ROWS:
         if optimizer == "asgld":
             continue
         rate = record.get(f"tuned {optimizer}")
         for seed in SEEDS:
-            score(f"test {optimizer} seed {seed}", optimizer, "test", seed, rate)
+            score(f"test {optimizer} seed {seed}", "test", optimizer, seed, rate)
             yield
 
 
-def final(name, make_task, record, pairs):
+def final(name, trainer, record, pairs):
     """ASGLD's chosen and former defaults on the test set."""
-    trainer = None
+    made = None
     for rate, noise in pairs:
         for seed in SEEDS:
             key = f"test asgld {rate:g} {noise:g} seed {seed}"
             if key not in record:
-                trainer = trainer or Trainer(make_task(), "asgld")
-                record[key] = trainer.score("test", seed, rate, noise)
+                made = made or trainer()
+                record[key] = made.score("test", "asgld", seed, rate, noise)
                 print(f"{name}: {key}: {record[key]}", flush=True)
             yield
 
@@ -167,7 +257,7 @@ def _low(score):
 
 def table(records, pairs):
     """Markdown: an optimizer a row, a task a column, how often it comes close."""
-    rows = [name for name in MAKE if name not in ("asgld", *MIDDLE)]
+    rows = [name for name in ROWS if name not in ("asgld", *MIDDLE)]
     rows += [f"asgld {rate:g} {noise:g}" for rate, noise in pairs] + list(MIDDLE)
     header = ["optimizer", *records, "within 1 point"]
     lines = [header, ["---", *["---:"] * (len(header) - 1)]]
@@ -194,13 +284,17 @@ def main():
     def keep():
         files.write(out, json.dumps(records, indent=1, allow_nan=False) + "\n")
 
-    makers = default_tasks.tasks(arguments.data_dir)
-    for name, make_task in makers.items():
-        for _ in study(name, make_task, records.setdefault(name, {})):
+    environment.ask_for_determinism()
+    trainers = {
+        name: functools.partial(Trainer, setup, arguments.data_dir)
+        for name, setup in SETUPS.items()
+    }
+    for name, trainer in trainers.items():
+        for _ in study(name, trainer, records.setdefault(name, {})):
             keep()
     pairs = list(dict.fromkeys([PRESENT, choose(records)]))
-    for name, make_task in makers.items():
-        for _ in final(name, make_task, records[name], pairs):
+    for name, trainer in trainers.items():
+        for _ in final(name, trainer, records[name], pairs):
             keep()
     text = table(records, pairs)
     files.write(out.with_suffix(".md"), text)

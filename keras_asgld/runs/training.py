@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import math
 import random
@@ -33,7 +34,15 @@ WEIGHTS = "model.weights.h5"
 _IDENTITY = ("settings", "initial_weights_sha256")
 
 
-def run(settings, folder, data, progress, keep_weights=False, tensorboard=False):
+def run(
+    settings,
+    folder,
+    data,
+    progress,
+    keep_weights=False,
+    tensorboard=False,
+    network=None,
+):
     """Train one network and return its record, which is also in `folder`.
 
     Every finished epoch leaves a checkpoint and a record. Called again with the
@@ -47,6 +56,7 @@ def run(settings, folder, data, progress, keep_weights=False, tensorboard=False)
         progress: A `Progress`, told of every step, epoch and warning.
         keep_weights: Whether to leave the final weights as `model.weights.h5`.
         tensorboard: Whether to leave event files for TensorBoard.
+        network: A function of a seed that builds the network, where it is none by name.
 
     Returns:
         The record, a dict as `records` describes it, `"finished"` or, where the
@@ -62,10 +72,11 @@ def run(settings, folder, data, progress, keep_weights=False, tensorboard=False)
         if not strategies.is_chief(settings.strategy):
             # Reading the variables takes all workers, so all save; one of them counts.
             place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        return _run(settings, folder, place, data, progress, keep_weights, tensorboard)
+        others = keep_weights, tensorboard, network
+        return _run(settings, folder, place, data, progress, *others)
 
 
-def _run(settings, folder, place, data, progress, keep_weights, tensorboard):
+def _run(settings, folder, place, data, progress, keep_weights, tensorboard, network):
     """`run`, which reads from `folder` and writes to `place`."""
     files.remove_partial(place)
     before = records.read(folder)
@@ -85,7 +96,7 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard):
     _make_deterministic(settings.seed, jit_compile)
     strategy = strategies.make(settings.strategy)
     with strategy.scope():
-        model = _build(settings, data, jit_compile)
+        model = _build(settings, data, jit_compile, network)
     record = _new_record(settings, data, model)
     epochs = record["epochs"]
     restored = checkpoints.load(folder, progress.warn)
@@ -222,19 +233,20 @@ def _make_deterministic(seed, jit_compile):
         tf.config.experimental.enable_op_determinism()
 
 
-def _build(settings, data, jit_compile):
+def _build(settings, data, jit_compile, network=None):
     from keras_asgld import models
 
     try:
         with fine_tuning.precision(settings):
-            model = models.build(
+            build = network or functools.partial(
+                models.build,
                 settings.model,
                 data.input_shape,
                 data.outputs,
-                seed=settings.seed,
                 weights=(settings.fine_tuning or {}).get("weights"),
                 **data.normalised_by,
             )
+            model = build(seed=settings.seed)
     except (ValueError, OSError, ImportError) as error:
         raise ExperimentError(" ".join(str(error).split())) from error
     optimizer = named.make(settings, data.steps_per_epoch)
