@@ -1,6 +1,6 @@
 """`load`: from a data set's name to its pipelines."""
 
-from keras_asgld.checks import check_choice, check_integer, require
+from keras_asgld.checks import check_boolean, check_choice, check_integer, require
 from keras_asgld.data import cifar10, diabetes, digits
 from keras_asgld.data.pipeline import Data
 from keras_asgld.data.preprocessing import AsStored, Preprocessing, shrink
@@ -74,6 +74,7 @@ def load(
     check_integer("batch_size", batch_size, 1, _LARGEST)
     check_integer("seed", seed, 0, _LARGEST)
     check_integer("validation_size", validation_size)
+    check_boolean("augment", augment)
     if image_size is not None:
         check_integer("image_size", image_size, 1)
     if train_size is not None:

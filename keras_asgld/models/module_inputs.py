@@ -50,7 +50,7 @@ def common_shapes(inputs):
         return {}
     return {
         name or graphs[0][name].name: _common_shape([g[name].shape for g in graphs])
-        for name in names
+        for name in sorted(names, key=str)
     }
 
 

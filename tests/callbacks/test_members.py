@@ -122,6 +122,23 @@ def test_members_without_their_manifest_are_neither_forgotten_nor_deleted(tmp_pa
     assert len(list(tmp_path.glob("step-*.npz"))) == 2
 
 
+def test_a_process_killed_before_its_first_member_is_listed(tmp_path, monkeypatch):
+    put = Members._list
+
+    def killed(self, members):
+        if members:
+            raise KeyboardInterrupt
+        put(self, members)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Members, "_list", killed)
+        with pytest.raises(KeyboardInterrupt):
+            store(tmp_path, [1])
+    assert Members(tmp_path).path(1).exists() and Members(tmp_path).steps() == []
+    members, model = store(tmp_path, [1, 2])
+    assert_sound(members, model, [1, 2])
+
+
 def test_every_member_must_have_its_file(tmp_path):
     members, model = store(tmp_path, [1, 2, 3])
     members.check_files()

@@ -106,7 +106,7 @@ def test_wrong_usage_is_one_line_and_status_2(refused, arguments, words, tmp_pat
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (json.dumps(GOOD)[:-40], "remove this file and give again the command"),
+        (json.dumps(GOOD)[:-40], "remove this file and give again the very command"),
         ("", "no whole JSON"),
         ("[]", "not a JSON object"),
         (json.dumps({**GOOD, "format": 2}), "`format` must be 1"),

@@ -80,6 +80,7 @@ def test_missing_scikit_learn_is_named(monkeypatch):
         ("train_size", 1438),
         ("validation_size", -1),
         ("validation_size", 1437),
+        ("augment", "no"),
     ],
 )
 def test_arguments_out_of_range_are_named(name, value):
