@@ -45,7 +45,6 @@ FIELD = {
         "numpy",
         "absl",
         "sklearn",
-        "jax",
         "tensorflow",
         "tensorflow_datasets",
         "requests",

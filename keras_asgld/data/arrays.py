@@ -6,6 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_asgld import backend
 from keras_asgld.data.plan import plan
 
 
@@ -27,7 +28,7 @@ class _Batches(keras.utils.PyDataset):
         self._batch_size = data.batch_size
         self._count = len(examples.labels)
         self._examples = [ops.convert_to_tensor(part) for part in examples]
-        self._cut = _compiled(data.preprocessing)
+        self._cut = backend.compiled(_cut, data.preprocessing)
 
     @property
     def _steps(self):
@@ -70,18 +71,9 @@ class _Once(_Batches):
         return self._cut(*self._examples, self._order[self._rows(index)], None)
 
 
-@functools.cache
-def _compiled(preprocessing):
+def _cut(preprocessing, inputs, labels, indices, draws):
     """From all examples, and the indices and draws of a batch, to the batch."""
-
-    def cut(inputs, labels, indices, draws):
-        chosen = ops.take(inputs, indices, axis=0)
-        if draws is not None:
-            chosen = preprocessing.augment(chosen, draws)
-        return preprocessing.normalise(chosen), ops.take(labels, indices, axis=0)
-
-    if keras.backend.backend() == "jax":
-        import jax
-
-        return jax.jit(cut)
-    return cut
+    chosen = ops.take(inputs, indices, axis=0)
+    if draws is not None:
+        chosen = preprocessing.augment(chosen, draws)
+    return preprocessing.normalise(chosen), ops.take(labels, indices, axis=0)
