@@ -15,7 +15,17 @@ import numpy as np
 from keras import ops
 
 import keras_asgld
-from keras_asgld import ASGLD, PSGLD, SGHMC, SGLD, models, rules
+from keras_asgld import (
+    ASGLD,
+    BAOA,
+    PSGLD,
+    SGHMC,
+    SGLD,
+    SGNHT,
+    ScaleFreeASGLD,
+    models,
+    rules,
+)
 from keras_asgld.runs.environment import machine
 
 BACKEND = keras.backend.backend()
@@ -65,6 +75,9 @@ OPTIMIZERS = {
     "SGLD": lambda: SGLD(1e-3, temperature=1e-4, seed=0),
     "PSGLD": lambda: PSGLD(1e-3, temperature=1e-4, seed=0),
     "SGHMC": lambda: SGHMC(1e-3, 0.9, temperature=1e-4, seed=0),
+    "ScaleFreeASGLD": lambda: ScaleFreeASGLD(1e-3, seed=0),
+    "SGNHT": lambda: SGNHT(1e-3, 0.9, temperature=1e-4, seed=0),
+    "BAOA": lambda: BAOA(1e-3, 0.9, temperature=1e-4, seed=0),
     "ASGLD, naive": lambda: NaiveASGLD(1e-3, seed=0),
 }
 

@@ -2,16 +2,28 @@
 
 from keras_asgld import calibration, config
 from keras_asgld.callbacks import NoiseMonitor, WeightEnsemble
-from keras_asgld.optimizers import ASGLD, PSGLD, SGHMC, SGLD, CyclicTemperature
+from keras_asgld.optimizers import (
+    ASGLD,
+    BAOA,
+    PSGLD,
+    SGHMC,
+    SGLD,
+    SGNHT,
+    CyclicTemperature,
+    ScaleFreeASGLD,
+)
 from keras_asgld.version import __version__ as __version__
 
 __all__ = [
     "ASGLD",
+    "BAOA",
     "PSGLD",
     "SGHMC",
     "SGLD",
+    "SGNHT",
     "CyclicTemperature",
     "NoiseMonitor",
+    "ScaleFreeASGLD",
     "WeightEnsemble",
     "calibration",
     "config",

@@ -25,14 +25,18 @@ class NoiseMonitor(keras.callbacks.Callback):
     they show the loss. Put it before them in `callbacks`.
 
     - `noise_norm`: the norm of the random part of the step, which is ηψ√C z in
-      `ASGLD`, √(2ηT) z in `SGLD`, √(2ηTG) z in `PSGLD`, √(2(1 − ρ)ηT) z in `SGHMC`.
-    - `gradient_norm`: the norm of the gradient's part, η g; in `PSGLD` ηG g.
+      `ASGLD`, √(2ηT) z in `SGLD`, √(2ηTG) z in `PSGLD`, √(2(1 − ρ)ηT) z in `SGHMC`,
+      `SGNHT` and `BAOA`.
+    - `gradient_norm`: the norm of the gradient's part, η g; in `PSGLD` ηG g. In
+      `ScaleFreeASGLD` these and the next are ASGLD's by √v + ε.
     - `noise_to_gradient`: the first by the second.
-    - `mean_share`, `variance_share`: `ASGLD`'s, the shares of µ and of √C z in the
-      squared norm of ξ. They add to one; the inner product of the two is left out.
+    - `mean_share`, `variance_share`: `ASGLD`'s and `ScaleFreeASGLD`'s, the shares of µ
+      and of √C z in the squared norm of ξ. They add to one; the inner product of the two is left out.
     - `temperature`: T in force; of `SGHMC` the kinetic one, the mean of
-      (1 + ρ)v²/(2η); of `ASGLD` an equivalent, the mean of ηψ²C/(2(1 + ψ)).
-    - `effective_learning_rate`: η; in `ASGLD` η(1 + ψ), in `SGHMC` η/(1 − ρ).
+      (1 + ρ)v²/(2η), and likewise of `SGNHT` and `BAOA`; of `ASGLD` an equivalent, the
+      mean of ηψ²C/(2(1 + ψ)).
+    - `effective_learning_rate`: η; in `ASGLD` and `ScaleFreeASGLD` η(1 + ψ), in
+      `SGHMC`, `SGNHT` and `BAOA` η/(1 − ρ).
 
     The noise is that of the very steps that moved the weights: it is drawn again, for
     it is a function of seed, variable and update, and scaled by the numbers that were
@@ -69,8 +73,7 @@ class NoiseMonitor(keras.callbacks.Callback):
 
     Raises:
         ValueError: If an argument is out of its range or, in `fit`, if the model's
-            optimizer is none of `ASGLD`, `SGLD`, `PSGLD` and `SGHMC` (in a
-            `LossScaleOptimizer` or not).
+            optimizer is none of this package (in a `LossScaleOptimizer` or not).
     """
 
     def __init__(self, frequency=100, per_layer=False):

@@ -40,9 +40,13 @@ _TRAINING = {
 }
 _HYPERPARAMETERS = {
     "learning_rate": (str, None, "default by optimizer"),
-    "momentum": (str, None, "of asgld, momentum, sghmc; beta_1 of the adams"),
-    "noise": (str, None, "asgld's noise scale"),
-    "temperature": (str, None, "of sgld, psgld, sghmc; default 1/train examples"),
+    "momentum": (
+        str,
+        None,
+        "of asgld, momentum, sghmc, …; beta_1 of the adams",
+    ),
+    "noise": (str, None, "noise scale of asgld and scale-free-asgld"),
+    "temperature": (str, None, "of the samplers; default 1/train examples"),
 }
 _WATCHING = {
     "ensemble": (int, None, "average over the last so many epochs' weights"),

@@ -121,7 +121,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         keys = [self._var_key(variable) for variable in variables]
         excluded = self._excluded_from_noise.among(variables, keys)
         self._kinds = [
-            step.Kind(self.rule_of(variable), variable.dtype, not quiet)
+            step.Kind(self.rule_of(variable, not quiet), variable.dtype, not quiet)
             for variable, quiet in zip(variables, excluded, strict=True)
         ]
         self._slots = [
@@ -131,7 +131,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             for variable in variables
         ]
 
-    def rule_of(self, variable):
+    def rule_of(self, variable, noisy):
         """The rule for one variable, for subclasses that have more than one."""
         return self.rule
 

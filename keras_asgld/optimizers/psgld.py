@@ -16,25 +16,39 @@ class PSGLD(LangevinSampler):
     Each weight's step and noise are scaled by the running size of its gradient, so
     that weights with small and with large gradients move equally fast. Use it to
     sample where SGLD's one learning rate is too large for some weights and too small
-    for others.
+    for others. Keep `1 - rho` well below the share of its way that a weight moves in a
+    step; the default is for shares of 0.002 and more.
 
     The update rule, element-wise, with `z` a standard normal draw:
 
     ```
     velocity = rho * velocity + (1 - rho) * gradient**2
-    G        = 1 / (epsilon + sqrt(velocity))
+    G        = 1 / (epsilon + sqrt(velocity / (1 - rho**t)))
     step     = learning_rate * G * gradient
-    variable = variable - step + sqrt(2 * learning_rate * temperature * G) * z
+    bound    = learning_rate * sqrt((1 - rho**t) / (1 - rho)) / rho**t
+    noise    = minimum(sqrt(2 * learning_rate * temperature * G), bound) * z
+    variable = variable - step + noise
     ```
+
+    with t the number of the update, from 1.
 
     That is Algorithm 1 of the paper, whose symbols are α (`rho`), λ (`epsilon`), V
     (`velocity`, which starts at zero) and ε, its step in units of the log-posterior
     of all N examples: `learning_rate = N * ε / 2` with `temperature = 1 / N`.
 
-    With `temperature=0` it is `keras.optimizers.RMSprop(learning_rate, rho)` but for
-    epsilon, which stands outside the square root here and inside it there,
-    `1 / sqrt(velocity + epsilon)`. With both epsilons negligible they agree to
-    rounding.
+    Two things keep the first steps safe, at any temperature and from the first step
+    on; neither is the paper's, and both lapse after some multiples of `1 / (1 - rho)`
+    updates, so that the distribution that is sampled stays the same. `velocity`, which
+    starts at zero, is divided by what its weights sum to: a first step has the length
+    of the learning rate. And while `velocity` is young a small gradient makes G
+    enormous. That is harmless to the step, which cannot exceed
+    `learning_rate * sqrt((1 - rho**t) / (1 - rho))`, but would let the noise throw
+    the weights far off: it is kept below that length over `rho**t`. Both have no scale
+    of the loss in them. t is `iterations + 1`.
+
+    With `temperature=0` it is `keras.optimizers.Adam(learning_rate, beta_1=0,
+    beta_2=rho)`, which is RMSprop with bias correction. With both epsilons negligible
+    they agree to rounding.
 
     The term Γ, the derivative of G by the weights, is left out, as in the paper's
     experiments: it takes second derivatives of the loss, and vanishes as `rho`
@@ -60,7 +74,8 @@ class PSGLD(LangevinSampler):
             (`optimizer.temperature = 0.0`). There is no default, for none is right
             without the number of examples; see below.
         rho: α. A float in [0, 1): the decay of the running squared gradient. Defaults
-            to `0.99`, the paper's.
+            to `0.9999`. The paper's 0.99 makes a Gaussian 31 % too wide at h = 0.01
+            without minibatch noise, 0.999 by 5 %, the default by less than 1 %.
         epsilon: λ. A non-negative float that bounds G, in the units of a gradient.
             Defaults to `1e-5`, the paper's. With 0, a weight whose gradients have all
             been zero becomes NaN.
@@ -105,7 +120,7 @@ class PSGLD(LangevinSampler):
         self,
         learning_rate,
         temperature,
-        rho=0.99,
+        rho=0.9999,
         epsilon=1e-5,
         seed=None,
         weight_decay=None,
@@ -140,15 +155,18 @@ class PSGLD(LangevinSampler):
         self.epsilon = epsilon
 
     def numbers(self, learning_rate):
-        return learning_rate, self.temperature, self.rho, self.epsilon
+        t = ops.cast(self.iterations, "float32") + 1
+        return learning_rate, self.temperature, self.rho, self.epsilon, t
 
     @staticmethod
-    def terms(before, after, z, decay, learning_rate, temperature, rho, epsilon):
+    def terms(before, after, z, decay, learning_rate, temperature, rho, epsilon, t):
         (old_velocity, _), (velocity, _) = before, after
         square = ops.maximum(velocity - rho * old_velocity, 0.0) / (1 - rho)
-        G = 1 / (epsilon + ops.sqrt(velocity))
+        G, noise = rules.psgld_scales(
+            velocity, learning_rate, temperature, rho, epsilon, t
+        )
         return Terms(
             gradient=learning_rate * G * ops.sqrt(square),
-            noise=ops.sqrt(2 * learning_rate * temperature * G) * z,
+            noise=noise * z,
             temperature=temperature * ops.ones_like(z),
         )

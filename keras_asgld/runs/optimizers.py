@@ -11,7 +11,7 @@ from keras_asgld.runs import stages
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class Named:
     """How an optimizer is made when its name is all that is given.
 
     Attributes:
@@ -46,64 +46,82 @@ _BETA_1 = {"resnet": 0.99, "": 0.9}
 _ADAM_NAMES = {"momentum": "beta_1"}
 
 OPTIMIZERS = {
-    "asgld": Recipe(
+    "asgld": Named(
         "keras_asgld.optimizers.ASGLD",
         {"learning_rate": _SGD_RATE, "momentum": 0.9, "noise": 3.0},
         decay="decoupled",
         seeded=True,
     ),
-    "sgd": Recipe("keras.optimizers.SGD", {"learning_rate": _SGD_RATE}),
-    "momentum": Recipe("keras.optimizers.SGD", {"learning_rate": 0.1, "momentum": 0.9}),
-    "adam": Recipe(
+    "sgd": Named("keras.optimizers.SGD", {"learning_rate": _SGD_RATE}),
+    "momentum": Named("keras.optimizers.SGD", {"learning_rate": 0.1, "momentum": 0.9}),
+    "adam": Named(
         "keras.optimizers.Adam",
         {"learning_rate": _ADAM_RATE, "momentum": _BETA_1},
         arguments={"epsilon": 1e-8},
         names=_ADAM_NAMES,
     ),
-    "adamw": Recipe(
+    "adamw": Named(
         "keras.optimizers.AdamW",
         {"learning_rate": _ADAM_RATE, "momentum": _BETA_1},
         arguments={"epsilon": 1e-8, "weight_decay": 0.0},
         names=_ADAM_NAMES,
         decay="decoupled",
     ),
-    "adagrad": Recipe(
+    "adagrad": Named(
         "keras.optimizers.Adagrad",
         {"learning_rate": {"digits": 0.03162, "": 0.01}},
         arguments={"initial_accumulator_value": 0.0, "epsilon": 1e-10},
     ),
-    "amsgrad": Recipe(
+    "amsgrad": Named(
         "keras.optimizers.Adam",
         {"learning_rate": _ADAM_RATE, "momentum": _BETA_1},
         arguments={"epsilon": 1e-8, "amsgrad": True},
         names=_ADAM_NAMES,
     ),
-    "rmsprop": Recipe(
+    "rmsprop": Named(
         "keras.optimizers.RMSprop", {"learning_rate": {"digits": 0.01, "": 0.001}}
     ),
-    # At temperature 0 these are the protocol's SGD, RMSprop and momentum SGD; the
+    # At temperature 0 these are the protocol's SGD, RMSprop but for its first steps,
+    # and momentum SGD; the
     # coupled decay is the posterior's prior. The paper's SGLD has one noise for all
     # rates, `temperature = sigma**2 / (2 * learning_rate)`.
-    "sgld": Recipe(
+    "sgld": Named(
         "keras_asgld.optimizers.SGLD",
         {"learning_rate": 0.1, "temperature": POSTERIOR},
         seeded=True,
     ),
-    "psgld": Recipe(
+    "psgld": Named(
         "keras_asgld.optimizers.PSGLD",
         {"learning_rate": _ADAM_RATE, "temperature": POSTERIOR},
+        arguments={"rho": 0.99},  # the paper's
         seeded=True,
     ),
-    "sghmc": Recipe(
+    "sghmc": Named(
         "keras_asgld.optimizers.SGHMC",
         {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
         seeded=True,
     ),
     # The numbers that the paper's published code names as its best for CIFAR-10.
-    "asgld-paper": Recipe(
+    "asgld-paper": Named(
         "keras_asgld.optimizers.ASGLD",
         {"learning_rate": 0.1, "momentum": 0.9, "noise": 0.01},
         decay="decoupled",
+        seeded=True,
+    ),
+    "scale-free-asgld": Named(
+        "keras_asgld.optimizers.ScaleFreeASGLD",
+        {"learning_rate": _ADAM_RATE, "momentum": 0.9, "noise": 1.0},
+        decay="decoupled",
+        seeded=True,
+    ),
+    "sgnht": Named(
+        "keras_asgld.optimizers.SGNHT",
+        {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
+        seeded=True,
+    ),
+    "baoa": Named(
+        "keras_asgld.optimizers.BAOA",
+        {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
         seeded=True,
     ),
 }
@@ -115,7 +133,7 @@ EFFECTIVE_STEP = 0.4
 
 def _control(noise, momentum=0.9, **arguments):
     rate = EFFECTIVE_STEP / (1 + noise)
-    return Recipe(
+    return Named(
         "keras_asgld.runs.controls.Control",
         {"learning_rate": rate, "momentum": momentum, "noise": noise},
         arguments=arguments,
@@ -135,7 +153,7 @@ CONTROLS = {
     "psi=10, mean alone": _control(10.0, kind="none"),
     "psi=3, rho=0.5": _control(3.0, momentum=0.5),
     "psi=3, rho=0.99": _control(3.0, momentum=0.99),
-    "momentum SGD": Recipe(
+    "momentum SGD": Named(
         "keras.optimizers.SGD",
         {"learning_rate": EFFECTIVE_STEP * (1 - 0.9), "momentum": 0.9},
         decay="decoupled",
@@ -144,14 +162,12 @@ CONTROLS = {
 ALL = OPTIMIZERS | CONTROLS
 
 HYPERPARAMETERS = tuple(
-    dict.fromkeys(
-        name for recipe in OPTIMIZERS.values() for name in recipe.hyperparameters
-    )
+    dict.fromkeys(name for row in OPTIMIZERS.values() for name in row.hyperparameters)
 )
 
 
 def hyperparameters(optimizer, model, overrides, examples):
-    """The values an optimizer is run with: the recipe's, then the user's.
+    """The values an optimizer is run with: the row's, then the user's.
 
     Args:
         optimizer: A name in `OPTIMIZERS` or `CONTROLS`.
@@ -172,14 +188,14 @@ def hyperparameters(optimizer, model, overrides, examples):
 
 def make(settings, steps_per_epoch):
     """The Keras optimizer of one run, with its schedule and weight decay."""
-    recipe = ALL[settings.optimizer]
-    module, _, name = recipe.path.rpartition(".")
+    row = ALL[settings.optimizer]
+    module, _, name = row.path.rpartition(".")
     cls = getattr(importlib.import_module(module), name)
-    arguments = dict(recipe.arguments)
+    arguments = dict(row.arguments)
     for key, value in settings.hyperparameters.items():
-        arguments[recipe.names.get(key, key)] = value
+        arguments[row.names.get(key, key)] = value
     arguments["learning_rate"] = _schedule(settings, steps_per_epoch)
-    if recipe.seeded:
+    if row.seeded:
         arguments["seed"] = settings.seed
     if settings.weight_decay and settings.weight_decay_mode == "decoupled":
         arguments["weight_decay"] = settings.weight_decay

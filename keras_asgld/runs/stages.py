@@ -9,8 +9,8 @@ FLAGS = {
     "pretrained_noise": (("off", "on"), "off", "noise on the pretrained part too"),
 }
 PRECISION = (("off", "bfloat16", "float16"), "off", "compute in that dtype")
-_ADAPTIVE = ("adam", "amsgrad", "adagrad", "rmsprop", "psgld")
-_LANGEVIN = ("asgld", "sgld", "psgld", "sghmc")
+_ADAPTIVE = ("adam", "amsgrad", "adagrad", "rmsprop", "psgld", "scale-free")
+_LANGEVIN = ("asgld", "scale-free", "sgld", "psgld", "sghmc", "sgnht", "baoa")
 
 
 def langevin(optimizer):

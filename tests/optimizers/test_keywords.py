@@ -46,12 +46,14 @@ def test_weight_decay_is_decoupled(member, start, gradients):
     decay, lr = 0.1, member.numbers["learning_rate"]
     optimizer = member(weight_decay=decay)
     variable, values = run(optimizer, start, gradients)
-    rule, slots = reference.RULES[member.name]
+    _, slots = reference.RULES[member.name]
     theta, slots = start.astype("float64"), [np.zeros_like(start)] * slots
     for update, g in enumerate(gradients.astype("float64")):
         theta = theta - lr * decay * theta
         z = reference.draw(optimizer, 0, update, theta.shape)
-        theta, slots = rule(theta, slots, g, z, **member.numbers)
+        theta, slots = reference.step(
+            member.name, update, theta, slots, g, z, **member.numbers
+        )
         np.testing.assert_allclose(values[update], theta, atol=3e-5)
 
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_asgld import PSGLD, SGHMC, SGLD
+from keras_asgld import BAOA, PSGLD, SGHMC, SGLD, SGNHT
 from tests.support.family import as_numpy
 
 
@@ -102,6 +102,104 @@ def test_stationary_covariance_of_sghmc(lr, m, T, a, s):
     # The closed form that the docstring gives.
     variance = (T + lr * s**2 / (2 * (1 - m))) / (a * (1 - lr * a / (2 * (1 + m))))
     assert abs(expected[0, 0] / variance - 1) < 1e-9
+
+
+# BAOA: u' = u - lr (a theta + s e), theta' = theta + u' + p / 2, and the slot is
+# m u' + (1 + m) / 2 p, with p = sqrt(2 (1 - m) lr T) z
+
+
+def baoa_covariance(lr, m, T, a, s):
+    """Solves S = A S A' + b b' + p p' for the covariance of (theta, slot)."""
+    A = np.array([[1 - lr * a, 1], [-m * lr * a, m]])
+    e = lr * s * np.array([1, m])
+    p = np.sqrt(2 * (1 - m) * lr * T) * np.array([1 / 2, (1 + m) / 2])
+    noise = np.outer(e, e) + np.outer(p, p)
+    S = np.linalg.solve(np.eye(4) - np.kron(A, A), noise.ravel())
+    return S.reshape(2, 2)
+
+
+@pytest.mark.parametrize(
+    "lr, m, T, a, s",
+    [
+        (0.5, 0.9, 1.0, 1.0, 0.0),
+        (0.9, 0.0, 0.5, 1.0, 0.0),
+        (0.5, 0.5, 0.01, 2.0, 0.0),
+        (0.4, 0.8, 0.2, 2.0, 1.5),
+        (0.8, 0.3, 0.0, 0.5, 1.0),
+    ],
+)
+def test_stationary_covariance_of_baoa(lr, m, T, a, s):
+    runs = chains(BAOA(lr, m, T, seed=5), a, s, 100_000, 120, 12, 24)
+    covariance = np.mean([np.cov(theta, slots[0]) for theta, slots in runs], axis=0)
+    expected = baoa_covariance(lr, m, T, a, s)
+    scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
+    assert (abs(covariance - expected) < 0.01 * scale).all()
+    # The closed forms that the docstring gives.
+    W, D = lr * s**2 / (2 * (1 - m)), 1 - lr * a / (2 * (1 + m))
+    assert abs(expected[0, 0] * a / (T + W / D) - 1) < 1e-9
+    if not s:
+        assert abs(expected[1, 1] / ((1 + m) * lr * T / 2) - 1) < 1e-9
+
+
+@pytest.mark.parametrize("m", [0.0, 0.5, 0.9])
+def test_where_sghmc_is_ten_percent_too_wide_baoa_is_exact(m):
+    lr, a, T = 2 * (1 + m) / 11, 1.0, 1.0
+    assert abs(sghmc_covariance(lr, m, T, a, 0)[0, 0] - 1.1) < 1e-9
+    measured = {}
+    for cls in (SGHMC, BAOA):
+        runs = chains(cls(lr, m, T, seed=5), a, 0, 100_000, 120, 12, 24)
+        measured[cls] = np.mean([theta.var() for theta, _ in runs])
+    assert abs(measured[SGHMC] / 1.1 - 1) < 0.01
+    assert abs(measured[BAOA] - 1) < 0.01
+
+
+# SGNHT: v' = d v - lr g + sqrt(2 (1 - m) lr T) z with d = m - xi, theta' = theta + v'
+
+
+def sgnht_excess(lr, m, T, a, s):
+    """The friction beyond 1 - m in the limit of a small coupling, where it is constant.
+
+    The dynamics is then SGHMC's with friction 1 - d and the noise of 1 - m, whose
+    variances, with q = 2 (1 - m) lr T + lr^2 s^2, are
+        v:     2 q / ((1 - d) (2 (1 + d) - lr a))
+        theta: v's times (1 + d) / (2 lr a)
+    The thermostat holds v's at 2 lr T / (1 + d), which makes theta's T / a.
+    """
+    d = m
+    for _ in range(200):
+        d = 1 - (2 * (1 - m) * T + lr * s**2) / (T * (2 - lr * a / (1 + d)))
+    return m - d
+
+
+@pytest.mark.parametrize("lr, s", [(0.05, 0.0), (0.02, 3.0), (0.02, 5.0), (0.05, 3.0)])
+def test_sgnht_finds_the_temperature_in_unknown_gradient_noise(lr, s):
+    """A coupling of 0.001 takes 1000 steps to settle; it biases by half a percent."""
+    m, T, a, n, samples = 0.9, 1.0, 1.0, 4000, 24
+    xi = sgnht_excess(lr, m, T, a, s)
+    optimizer = SGNHT(lr, m, T, seed=5)
+    runs = list(chains(optimizer, a, s, n, 1500, samples, 40))
+    variance = np.mean([theta.var() for theta, _ in runs])
+    # Samples 40 steps apart are independent, nearly: 1.5 % is four standard errors
+    # and the bias.
+    assert abs(variance * a / T - 1) < 0.015
+    excess = np.mean([slots[1].mean() for _, slots in runs])
+    # Of a standard deviation of sqrt(coupling), and about as many independent values
+    # as chains.
+    assert abs(excess - xi) < 5 * np.sqrt(0.001 / n) + 0.002
+    # Where SGHMC's is off by this much: 1 % without noise, else 96 % and more.
+    sghmc = sghmc_covariance(lr, m, T, a, s)[0, 0] * a / T
+    assert sghmc > (1.9 if s else 1.01)
+
+
+def test_each_chain_of_sgnht_has_the_right_average_over_time():
+    """The thermostats are ergodic: no chain keeps a temperature of its own."""
+    lr, m, T, n, steps = 0.05, 0.9, 1.0, 1000, 4000
+    runs = chains(SGNHT(lr, m, T, seed=5), 1.0, 0, n, 500, steps, 1)
+    averages = sum(theta**2 for theta, _ in runs) / steps
+    assert abs(averages.mean() - 1) < 0.01
+    # The spread of such averages, of which SGHMC's is 0.055 in twice as many steps.
+    assert averages.std() < 0.06
+    assert averages.min() > 0.75 and averages.max() < 1.25
 
 
 # PSGLD

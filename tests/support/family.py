@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_asgld import ASGLD, PSGLD, SGHMC, SGLD
+from keras_asgld import ASGLD, BAOA, PSGLD, SGHMC, SGLD, SGNHT, ScaleFreeASGLD
 from tests.support import reference
 
 # Each optimizer of the package: how the contract tests make one, and the numbers
@@ -17,6 +17,20 @@ FAMILY = {
         {"learning_rate": 0.05, "temperature": 0.02, "rho": 0.9, "epsilon": 0.01},
     ),
     "SGHMC": (SGHMC, {"learning_rate": 0.05, "momentum": 0.8, "temperature": 0.02}),
+    "ScaleFreeASGLD": (
+        ScaleFreeASGLD,
+        {"learning_rate": 0.05, "momentum": 0.8, "noise": 1.5, "epsilon": 1e-7},
+    ),
+    "BAOA": (BAOA, {"learning_rate": 0.05, "momentum": 0.8, "temperature": 0.02}),
+    "SGNHT": (
+        SGNHT,
+        {
+            "learning_rate": 0.05,
+            "momentum": 0.8,
+            "temperature": 0.02,
+            "coupling": 0.001,
+        },
+    ),
 }
 
 

@@ -4,19 +4,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_asgld import ASGLD, PSGLD, SGHMC, SGLD, noise
+from keras_asgld import noise
+from tests.support.family import FAMILY
 
 N, BATCH = 24, 8
 STEPS = N // BATCH
-FAMILY = {
-    "ASGLD": (ASGLD, {"learning_rate": 0.05, "momentum": 0.8, "noise": 1.5}),
-    "SGLD": (SGLD, {"learning_rate": 0.05, "temperature": 0.02}),
-    "PSGLD": (
-        PSGLD,
-        {"learning_rate": 0.05, "temperature": 0.02, "rho": 0.9, "epsilon": 0.01},
-    ),
-    "SGHMC": (SGHMC, {"learning_rate": 0.05, "momentum": 0.8, "temperature": 0.02}),
-}
 
 
 def make(name, **changes):
@@ -94,33 +86,45 @@ def by_hand(optimizer, gradients, update, rate=0.05, noisy=lambda index: True):
     name = next(name for name, (cls, _) in FAMILY.items() if isinstance(optimizer, cls))
     numbers = FAMILY[name][1]
     T, rho = numbers.get("temperature"), numbers.get("momentum", numbers.get("rho"))
+    psi, epsilon = numbers.get("noise"), numbers.get("epsilon")
     gradient, random, mean, heats = [], [], [], []
     for index in sorted({index for _, index in gradients}):
         a = b = 0.0
         for t in range(update + 1):
             g = gradients[t, index]
             z = draw(optimizer, index, t, g.shape) * noisy(index)
-            if name == "ASGLD":
+            step, mu, heat = rate * g, 0 * g, T
+            if name in ("ASGLD", "ScaleFreeASGLD"):
                 old, a = a, rho * a + (1 - rho) * g
                 b = rho * b + (1 - rho) * (g - a) * (g - old)
+                scale = rate
+                if name == "ScaleFreeASGLD":
+                    v = (b + a**2) / (1 - rho ** (t + 1))
+                    scale = rate / (np.sqrt(v) + epsilon)
+                step, mu = scale * g, scale * psi * a
+                push = scale * psi * np.sqrt(b) * z
+                heat = scale * psi**2 * b / (2 * (1 + psi))
+            elif name == "SGLD":
+                push = np.sqrt(2 * rate * T) * z
             elif name == "PSGLD":
                 a = rho * a + (1 - rho) * g**2
-            elif name == "SGHMC":
+                weights = 1 - rho ** (t + 1)
+                G = 1 / (epsilon + np.sqrt(a / weights))
+                bound = rate * np.sqrt(weights / (1 - rho)) / rho ** (t + 1)
+                step = G * step
+                push = np.minimum(np.sqrt(2 * rate * T * G), bound) * z
+            else:
                 push = np.sqrt(2 * (1 - rho) * rate * T) * z
-                a = rho * a - rate * g + push
-        step, mu = rate * g, 0 * g
-        heat = T
-        if name == "ASGLD":
-            psi = numbers["noise"]
-            push, mu = rate * psi * np.sqrt(b) * z, rate * psi * a
-            heat = rate * psi**2 * b / (2 * (1 + psi))
-        elif name == "SGLD":
-            push = np.sqrt(2 * rate * T) * z
-        elif name == "PSGLD":
-            G = 1 / (numbers["epsilon"] + np.sqrt(a))
-            step, push = G * step, np.sqrt(2 * rate * T * G) * z
-        else:
-            heat = (1 + rho) * a**2 / (2 * rate)
+                if name == "BAOA":
+                    a = rho * (a - rate * g) + (1 + rho) / 2 * push
+                    heat = 2 * a**2 / ((1 + rho) * rate)
+                    continue
+                kept = rho - b  # the friction of SGNHT beyond 1 - rho
+                a = kept * a - rate * g + push
+                heat = (1 + kept) * a**2 / (2 * rate)
+                if name == "SGNHT":
+                    excess = numbers["coupling"] * (heat / T - 1) * noisy(index)
+                    b = np.minimum(b + excess, rho)
         gradient.append(step.ravel())
         random.append(push.ravel())
         mean.append(mu.ravel())
@@ -134,11 +138,11 @@ def by_hand(optimizer, gradients, update, rate=0.05, noisy=lambda index: True):
         "temperature": np.concatenate(heats).mean(),
         "effective_learning_rate": rate,
     }
-    if name == "ASGLD":
+    if psi is not None:
         whole = mean @ mean + random @ random
         figures["mean_share"] = mean @ mean / whole
         figures["variance_share"] = random @ random / whole
-        figures["effective_learning_rate"] = rate * 2.5
-    if name == "SGHMC":
-        figures["effective_learning_rate"] = rate / 0.2
+        figures["effective_learning_rate"] = rate * (1 + psi)
+    elif name in ("SGHMC", "SGNHT", "BAOA"):
+        figures["effective_learning_rate"] = rate / (1 - rho)
     return figures
