@@ -31,7 +31,8 @@ class NoiseMonitor(keras.callbacks.Callback):
       `ScaleFreeASGLD` these and the next are ASGLD's by √v + ε.
     - `noise_to_gradient`: the first by the second.
     - `mean_share`, `variance_share`: `ASGLD`'s and `ScaleFreeASGLD`'s, the shares of µ
-      and of √C z in the squared norm of ξ. They add to one; the inner product of the two is left out.
+      and of √C z in the squared norm of ξ. They add to one; the inner product of the
+      two is left out.
     - `temperature`: T in force; of `SGHMC` the kinetic one, the mean of
       (1 + ρ)v²/(2η), and likewise of `SGNHT` and `BAOA`; of `ASGLD` an equivalent, the
       mean of ηψ²C/(2(1 + ψ)).
