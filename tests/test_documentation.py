@@ -100,7 +100,9 @@ def test_commands_of_readme_name_extras_that_exist():
 
 def test_ci_runs_the_test_command_of_readme():
     assert (
-        "grep -m 1 '&& .venv/bin/pytest$' README.md"
+        "grep -m 1 '&& .venv/bin/pytest -n 2$' README.md"
         in (ROOT / ".ci" / "run").read_text()
     )
-    assert re.search(r"^python3 -m venv .*&& \.venv/bin/pytest$", README, re.MULTILINE)
+    assert re.search(
+        r"^python3 -m venv .*&& \.venv/bin/pytest -n 2$", README, re.MULTILINE
+    )

@@ -21,7 +21,7 @@ class NoiseMonitor(keras.callbacks.Callback):
     assert history.history["noise_norm"][0] >= 0
     ```
 
-    The progress bar, `History`, `CSVLogger` and `TensorBoard` show these figures as
+    The progress bar, `History`, `CSVLogger` and `TensorBoard` show these numbers as
     they show the loss. Put it before them in `callbacks`.
 
     - `noise_norm`: the norm of the random part of the step, which is ηψ√C z in
@@ -57,12 +57,12 @@ class NoiseMonitor(keras.callbacks.Callback):
     last update of an execution, with the numbers in force at its begin. With gradient
     accumulation the measured step is the one that makes the update. A step that
     `LossScaleOptimizer` skips is not counted. An epoch without a measured update has
-    no figures; Keras's `CSVLogger`, which takes its columns from the first epoch, then
+    no numbers; Keras's `CSVLogger`, which takes its columns from the first epoch, then
     has none of them.
 
     Args:
         frequency: An integer >= 1. The last step of an epoch is measured and, counted
-            back from it, every `frequency`-th step; an epoch's figure is the mean of
+            back from it, every `frequency`-th step; an epoch's number is the mean of
             its measurements. Where Keras does not yet know the number of steps in an
             epoch, they are counted from its first. A measurement costs about two
             updates of the optimizer and, for its moment, a copy of weights and slots;
@@ -118,7 +118,7 @@ class NoiseMonitor(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         self._steps = self._steps or self._batches
         if logs is not None and self._measurements:
-            logs.update(self._figures())
+            logs.update(self._numbers())
         self._measurements = []
 
     def _is_due(self, batch):
@@ -132,21 +132,21 @@ class NoiseMonitor(keras.callbacks.Callback):
             place = self._steps - 1 - last
         return place % self.frequency < max(self._execution, self._accumulation)
 
-    def _figures(self):
+    def _numbers(self):
         measured = [_as_numpy(each) for each in self._measurements]
         if self._execution == 1:  # a skipped step is no update
             measured = [each for each in measured if each["updates"] == 1]
         if not measured:
             return {}
         sums = np.stack([each["sums"] for each in measured])
-        figures = self._named(sums.sum(axis=1))
+        numbers = self._named(sums.sum(axis=1))
         rates = [each["rate"] for each in measured]
-        figures["effective_learning_rate"] = float(np.mean(rates))
+        numbers["effective_learning_rate"] = float(np.mean(rates))
         if self.per_layer:
             for layer, rows in self._rows_by_layer().items():
                 part = self._named(sums[:, rows].sum(axis=1))
-                figures |= {f"{name}/{layer}": value for name, value in part.items()}
-        return figures
+                numbers |= {f"{name}/{layer}": value for name, value in part.items()}
+        return numbers
 
     def _rows_by_layer(self):
         layers = {}
@@ -159,19 +159,19 @@ class NoiseMonitor(keras.callbacks.Callback):
     def _named(self, sums):
         """The means over the measurements of what their sums say."""
         gradient, noise, mean, heat, size = sums.astype("float64").T
-        figures = {"noise_norm": float(np.sqrt(noise).mean())}
+        numbers = {"noise_norm": float(np.sqrt(noise).mean())}
         if self._execution == 1:
-            figures["gradient_norm"] = norm = float(np.sqrt(gradient).mean())
-            figures["noise_to_gradient"] = _quotient(figures["noise_norm"], norm)
+            numbers["gradient_norm"] = norm = float(np.sqrt(gradient).mean())
+            numbers["noise_to_gradient"] = _quotient(numbers["noise_norm"], norm)
         if self._probe.has_mean:
             share = np.mean(
                 [_quotient(*p) for p in zip(mean, mean + noise, strict=True)]
             )
-            figures["mean_share"] = float(share)
-            figures["variance_share"] = 1.0 - float(share)
+            numbers["mean_share"] = float(share)
+            numbers["variance_share"] = 1.0 - float(share)
         temperatures = [_quotient(*pair) for pair in zip(heat, size, strict=True)]
-        figures["temperature"] = float(np.mean(temperatures))
-        return figures
+        numbers["temperature"] = float(np.mean(temperatures))
+        return numbers
 
 
 def _quotient(part, whole):

@@ -96,7 +96,7 @@ def _compare(values, _):
             folder,
             data,
             progress,
-            study=recipes.STUDIES.get(values["recipe"]),
+            recipe=recipes.RECIPES.get(values["recipe"]),
             tensorboard=bool(values["tensorboard"]),
         )
     _print_table(*tables.cells(rows, tasks.TASKS[first.dataset].score), title)

@@ -59,7 +59,7 @@ _FOLDER = "default asgld-results/DATASET-MODEL"
 GROUPS = {
     "compare": {
         "Recipe": {
-            "recipe": (tuple(recipes.STUDIES), None, "run this, frozen, as it is named")
+            "recipe": (tuple(recipes.RECIPES), None, "run this, frozen, as it is named")
         },
         "Task": _TASK,
         "Training": {
@@ -158,7 +158,7 @@ def _frozen(recipe, given):
                 f"`recipe` fixes all but {', '.join(recipes.FREE[1:])}: "
                 f"leave out --{name}. Received: recipe={recipe}"
             )
-    return recipes.STUDIES[recipe].flags
+    return recipes.RECIPES[recipe].flags
 
 
 def help_text(command):

@@ -12,14 +12,14 @@ def summarize(records):
     """A row for each optimizer and kind, over the seeds of the finished runs.
 
     Returns:
-        A list of dicts: `optimizer`, `kind`, `runs`, and for each figure of
+        A list of dicts: `optimizer`, `kind`, `runs`, and for each number of
         `calibrating.NAMES` a dict of `mean` and `std` (None for a single run).
     """
     rows = []
-    for (optimizer, kind), figures in _by_optimizer(records).items():
-        row = {"optimizer": optimizer, "kind": kind, "runs": len(figures)}
+    for (optimizer, kind), numbers in _by_optimizer(records).items():
+        row = {"optimizer": optimizer, "kind": kind, "runs": len(numbers)}
         for name in NAMES:
-            values = [each[name] for each in figures]
+            values = [each[name] for each in numbers]
             std = statistics.stdev(values) if len(values) > 1 else None
             row[name] = {"mean": statistics.fmean(values), "std": std}
         rows.append(row)
@@ -60,8 +60,8 @@ def draw(path, records):
         ExperimentError: matplotlib is missing, or the file cannot be written.
     """
     groups = {}
-    for (optimizer, kind), figures in _by_optimizer(records).items():
-        groups.setdefault(optimizer, {})[kind] = [f["reliability"] for f in figures]
+    for (optimizer, kind), numbers in _by_optimizer(records).items():
+        groups.setdefault(optimizer, {})[kind] = [f["reliability"] for f in numbers]
     figure = drawing.canvas(3.6 * len(groups), 4.2)
     axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
     for ax, (optimizer, kinds) in zip(axes, groups.items(), strict=True):
@@ -110,8 +110,8 @@ def _by_optimizer(records):
     return groups
 
 
-def _spread(figure, scale, unit, digits):
-    text = f"{scale * figure['mean']:.{digits}f}"
-    if figure["std"] is not None:
-        text += f" ± {scale * figure['std']:.{digits}f}"
+def _spread(number, scale, unit, digits):
+    text = f"{scale * number['mean']:.{digits}f}"
+    if number["std"] is not None:
+        text += f" ± {scale * number['std']:.{digits}f}"
     return text + unit

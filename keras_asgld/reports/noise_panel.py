@@ -14,7 +14,7 @@ def present(records):
 
 
 def draw(ax, lines, name):
-    """One panel: the figure `name` against epochs, the geometric mean over seeds.
+    """One panel: the number `name` against epochs, the geometric mean over seeds.
 
     Args:
         ax: Matplotlib axes.

@@ -11,7 +11,7 @@ def plot(folders, path, reference=None):
 
     Args:
         folders: Folders of `compare` or `train`.
-        path: The figure to write, in the format of its ending.
+        path: The picture to write, in the format of its ending.
         reference: A CSV of published curves to draw beside those of the same model.
 
     Raises:

@@ -1,4 +1,4 @@
-"""What a record says about where its figures come from."""
+"""What a record says about where its numbers come from."""
 
 import contextlib
 import importlib

@@ -14,12 +14,12 @@ NAMES = {
     "expected_calibration_error": "calibration error",
     "scrambled_entropy": "entropy, scrambled",
 }
-# The keys of a record's "calibration", by the name in tables and figures.
+# The keys of a record's "calibration", by the name in tables and pictures.
 KINDS = {"last": "last weights", "ensemble": "ensemble"}
 
 
 def measure(model, ensemble, data):
-    """The figures of the model as it is and of its ensemble, on the test pictures.
+    """The numbers of the model as it is and of its ensemble, on the test pictures.
 
     Args:
         model: A Keras model from pictures to logits.
@@ -27,7 +27,7 @@ def measure(model, ensemble, data):
         data: A `Data`.
 
     Returns:
-        A dict that JSON can hold: by key of `KINDS`, the figures of `NAMES`, the
+        A dict that JSON can hold: by key of `KINDS`, the numbers of `NAMES`, the
         `entropy` on the test pictures, a `reliability` diagram, and the ensemble's
         number of `members`.
     """
@@ -43,7 +43,7 @@ def measure(model, ensemble, data):
         return ensemble.predict(x, batch_size=data.batch_size).mean
 
     found = {
-        kind: _figures(predict(pictures), labels, predict(strange))
+        kind: _numbers(predict(pictures), labels, predict(strange))
         for kind, predict in {"last": last, "ensemble": mean}.items()
     }
     found["ensemble"]["members"] = len(ensemble)
@@ -71,7 +71,7 @@ def scrambled(pictures, seed=0):
     return pictures
 
 
-def _figures(probabilities, labels, strange):
+def _numbers(probabilities, labels, strange):
     diagram = calibration.reliability(probabilities, labels)
     return {
         **calibration.figures(probabilities, labels),

@@ -124,7 +124,7 @@ def check_same(folder, record, settings):
 
 
 def check_backend(folder, record, backend):
-    """Refuse to take another backend's figures for this one's.
+    """Refuse to take another backend's numbers for this one's.
 
     Raises:
         ExperimentError: `record`, read in `folder`, was made on another backend.

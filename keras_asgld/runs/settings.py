@@ -14,7 +14,7 @@ STRATEGIES = ("one", "mirrored", "multiworker")
 
 @dataclasses.dataclass(frozen=True)
 class Settings:
-    """Everything that decides the figures of one run, and nothing else.
+    """Everything that decides the numbers of one run, and nothing else.
 
     `image_size` and `train_size` of None leave the data set as it is. `ensemble` is
     the number of last epochs whose weights are averaged over, or None; `monitor` is
@@ -99,7 +99,7 @@ class Settings:
 
     @property
     def judged_on(self):
-        """The part of the data that a run's figures beside training's are of."""
+        """The part of the data that a run's numbers beside training's are of."""
         return "validation" if self.validation_size else "test"
 
     def to_json(self):

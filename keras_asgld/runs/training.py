@@ -47,7 +47,7 @@ def run(
 
     Every finished epoch leaves a checkpoint and a record. Called again with the
     same settings, a run goes on from its last finished epoch and ends with the
-    weights and figures of an uninterrupted one; a finished run is only read.
+    weights and numbers of an uninterrupted one; a finished run is only read.
 
     Args:
         settings: The run's `Settings`.
@@ -151,7 +151,7 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
 
 
 class _Recorder(keras.callbacks.Callback):
-    """Adds each epoch's figures to the record and leaves a checkpoint."""
+    """Adds each epoch's numbers to the record and leaves a checkpoint."""
 
     def __init__(self, record, folder, progress):
         super().__init__()
@@ -177,7 +177,7 @@ class _Recorder(keras.callbacks.Callback):
         # Without the first step, which holds the compilation; a median, for the last
         # one may hold another, its batch being smaller.
         steps = np.diff(self.ends)[1:]
-        figures = {
+        numbers = {
             "epoch": epoch + 1,
             "learning_rate": self.learning_rate,
             "train_loss": _number(logs["loss"]),
@@ -189,18 +189,18 @@ class _Recorder(keras.callbacks.Callback):
         }
         noise = {name: logs[name] for name in watching.NOISE if name in logs}
         if noise:
-            figures["noise"] = {name: _number(value) for name, value in noise.items()}
+            numbers["noise"] = {name: _number(value) for name, value in noise.items()}
         epochs = self.record["epochs"]
-        epochs.append(figures)
+        epochs.append(numbers)
         if _diverged(epochs):
             self.model.stop_training = True
-        # The checkpoint comes first and holds the figures too, so that a kill
+        # The checkpoint comes first and holds the numbers too, so that a kill
         # between the two writes loses nothing.
         arrays = [variable.numpy() for variable in _state(self.model)]
         notes = {name: self.record[name] for name in _IDENTITY} | {"epochs": epochs}
         checkpoints.save(self.folder, epoch + 1, arrays, notes)
         records.write(self.folder, self.record)
-        self.progress.epoch(figures)
+        self.progress.epoch(numbers)
 
 
 def _jit_compile(settings):

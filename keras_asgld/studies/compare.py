@@ -9,7 +9,7 @@ from keras_asgld.runs.files import ExperimentError
 FIGURE = "curves.png"
 
 
-def compare(plan, folder, data, progress, study=None, tensorboard=False):
+def compare(plan, folder, data, progress, recipe=None, tensorboard=False):
     """Do every run of `plan` that is not yet done; write table and figure.
 
     The runs of one seed have the same initial weights and the same batches.
@@ -21,7 +21,7 @@ def compare(plan, folder, data, progress, study=None, tensorboard=False):
             `reliability.png`.
         data: The data set, as `keras_asgld.data.load` returns it.
         progress: A `Progress`.
-        study: The `Study` that the plan is of, if any, which says what is drawn.
+        recipe: The `Recipe` that the plan is of, if any, which says what is drawn.
         tensorboard: Whether each run's folder gets event files.
 
     Returns:
@@ -55,17 +55,17 @@ def compare(plan, folder, data, progress, study=None, tensorboard=False):
     try:
         if calibrated:
             ensembles.draw(folder / ensembles.FIGURE, results)
-        _draw(folder, results, title, study)
+        _draw(folder, results, title, recipe)
     except ExperimentError as error:
         progress.warn(str(error))
     return title, rows, calibrated
 
 
-def _draw(folder, results, title, study):
-    if study is not None and study.points:
+def _draw(folder, results, title, recipe):
+    if recipe is not None and recipe.points:
         points.draw(folder / "points.png", results, title)
         return
-    for name, optimizers in (study and study.curves or {FIGURE: None}).items():
+    for name, optimizers in (recipe and recipe.curves or {FIGURE: None}).items():
         shown = [
             record
             for record in results
@@ -75,7 +75,7 @@ def _draw(folder, results, title, study):
 
 
 def describe(settings, results):
-    """The table's title: the task, and what its figures are."""
+    """The table's title: the task, and what its numbers are."""
     task = curves.describe(results)
     last = min(tables.LAST_EPOCHS, settings.epochs)
     epochs = f"the last {last} epochs" if last > 1 else "the last epoch"

@@ -1,6 +1,6 @@
 """Frozen experiments by name: what `compare --recipe=NAME` runs.
 
-A recipe fixes everything that decides a figure but the seeds; `compare` refuses other
+A recipe fixes everything that decides a number but the seeds; `compare` refuses other
 flags beside it.
 """
 
@@ -10,15 +10,15 @@ from keras_asgld.runs.optimizers import CONTROLS
 
 
 @dataclasses.dataclass(frozen=True)
-class Study:
+class Recipe:
     """A frozen comparison.
 
     Attributes:
         about: One line of what it is.
         flags: The flags of `compare` that it fixes, by name.
-        curves: A figure's file name → the optimizers whose curves it shows. None
-            draws one figure of all.
-        points: Whether the figure shows each run's final accuracy instead.
+        curves: A picture's file name → the optimizers whose curves it shows. None
+            draws one picture of all.
+        points: Whether the picture shows each run's final accuracy instead.
     """
 
     about: str
@@ -65,19 +65,19 @@ _SMALL = _PAPER | {
     "drop_epochs": ["4"],
 }
 
-STUDIES = {
-    "paper-resnet34": Study(
+RECIPES = {
+    "paper-resnet34": Recipe(
         "the paper's protocol on CIFAR-10 with ResNet-34",
         _PAPER | {"model": "resnet34"},
         _PAPER_CURVES,
     ),
-    "paper-densenet121": Study(
+    "paper-densenet121": Recipe(
         "the paper's protocol on CIFAR-10 with DenseNet-121",
         _PAPER | {"model": "densenet121"},
         _PAPER_CURVES,
     ),
-    "paper-small": Study("the same, scaled to two cores", _SMALL, _PAPER_CURVES),
-    "controls-small": Study(
+    "paper-small": Recipe("the same, scaled to two cores", _SMALL, _PAPER_CURVES),
+    "controls-small": Recipe(
         "ASGLD taken apart, on the task of paper-small",
         # Decoupled decay goes with the learning rate, which differs among them.
         _SMALL | {"optimizers": list(CONTROLS), "weight_decay": 0.0},

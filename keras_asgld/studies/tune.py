@@ -11,7 +11,7 @@ from keras_asgld.studies import found_rates
 
 RATES = 5  # Wilson et al. 2017, whose protocol the paper follows
 FACTOR = math.sqrt(10)
-MOST = 11  # rates; a figure that no longer falls at an end must not go on for ever
+MOST = 11  # rates; a number that no longer falls at an end must not go on for ever
 
 
 def tune(bases, folder, data, progress):

@@ -30,9 +30,9 @@ def test_the_papers_protocol(name):
     assert {"asgld-paper", "sgld", "psgld", "sghmc"} < set(values["optimizers"])
 
 
-@pytest.mark.parametrize("name", recipes.STUDIES)
+@pytest.mark.parametrize("name", recipes.RECIPES)
 def test_recipes_give_flags_that_exist_and_settings_that_are_sound(name):
-    study = recipes.STUDIES[name]
+    study = recipes.RECIPES[name]
     flags = {flag for group in options.GROUPS["compare"].values() for flag in group}
     assert set(study.flags) <= flags - set(recipes.FREE)
     for optimizer in study.flags["optimizers"]:
@@ -71,16 +71,16 @@ def test_a_recipe_draws_its_figures(tmp_path, monkeypatch, capsys):
         "train_size": 64,
         "optimizers": ["asgld", "sgd", "psi=3, isotropic"],
     }
-    study = recipes.Study("", flags, {"a.png": ("asgld", "sgd"), "b.png": ("asgld",)})
+    study = recipes.Recipe("", flags, {"a.png": ("asgld", "sgd"), "b.png": ("asgld",)})
     pointed = dataclasses.replace(study, curves=None, points=True)
-    recipe = next(iter(recipes.STUDIES))
+    recipe = next(iter(recipes.RECIPES))
     line = ["compare", f"--recipe={recipe}", "--seeds=1"]
-    monkeypatch.setitem(recipes.STUDIES, recipe, study)
+    monkeypatch.setitem(recipes.RECIPES, recipe, study)
     assert main(line) == 0
     out = tmp_path / "asgld-results" / recipe
     assert {path.name for path in out.glob("*.png")} == {"a.png", "b.png"}
     assert (out / "runs" / "psi=3-isotropic-seed0").is_dir()
-    monkeypatch.setitem(recipes.STUDIES, recipe, pointed)
+    monkeypatch.setitem(recipes.RECIPES, recipe, pointed)
     assert main(line) == 0
     assert "psi=3, isotropic" in capsys.readouterr().out
     assert matplotlib.image.imread(out / "points.png")[..., :3].std() > 0.05
