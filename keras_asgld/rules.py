@@ -112,7 +112,7 @@ def baoa(gradient, variable, momentum, z, learning_rate, decay, temperature):
 def sgnht(
     gradient, variable, momentum, xi, z, learning_rate, decay, temperature, coupling
 ):
-    """Algorithm 2 of Ding et al., 2014, with a thermostat for each element.
+    """The thermostat of Ding et al., 2014, one for each element.
 
     xi is the friction beyond 1 - decay. What the thermostat holds at one is the kinetic
     energy over that of a free particle under `sghmc`, 2 η T / (1 + kept).

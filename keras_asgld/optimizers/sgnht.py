@@ -34,7 +34,7 @@ class SGNHT(LangevinSampler):
     tells how large that noise is. While it is zero this is `SGHMC`, and with
     `coupling=0` it stays so.
 
-    That is algorithm 2 of Ding et al., with one thermostat for each element as in Gan
+    That is the SGNHT of Ding et al., with one thermostat for each element as in Gan
     et al. Their ξ, in steps of h and for N examples, is `(1 - momentum + xi) / h`,
     their A is `(1 - momentum) / h`, and `learning_rate = N * h**2`,
     `temperature = 1 / N`; their thermostats of unit mass have
@@ -111,9 +111,8 @@ class SGNHT(LangevinSampler):
 
     Reference:
 
-    - [Ding et al.,
-      2014](https://proceedings.neurips.cc/paper/2014/file/21fe5b8ba755eeaece7a450849876228-Paper.pdf),
-      algorithm 2.
+    - Ding et al., Bayesian Sampling Using Stochastic Gradient Thermostats, NeurIPS
+      2014.
     - [Gan et al., 2015](https://proceedings.mlr.press/v37/gan15.html), for a thermostat
       in each element.
     """
