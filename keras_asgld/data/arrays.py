@@ -68,10 +68,10 @@ class _Once(_Batches):
     def __getitem__(self, index):
         if index >= self._steps:  # what ends a `for` loop over a sequence
             raise IndexError(index)
-        return self._cut(*self._examples, self._order[self._rows(index)], None)
+        return self._cut(*self._examples, self._order[self._rows(index)])
 
 
-def _cut(preprocessing, inputs, labels, indices, draws):
+def _cut(preprocessing, inputs, labels, indices, draws=None):
     """From all examples, and the indices and draws of a batch, to the batch."""
     chosen = ops.take(inputs, indices, axis=0)
     if draws is not None:

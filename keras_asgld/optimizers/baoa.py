@@ -17,7 +17,8 @@ class BAOA(LangevinSampler):
     of its step away: on a quadratic the variance is right however large the step.
     Use it in the place of `SGHMC`, with the same arguments, where exact gradients or
     large batches leave the step as the greatest error; minibatch noise it widens by
-    as `SGHMC` does, for which there is `SGNHT`.
+    as `SGHMC` does, for which there is `SGNHT`. Position and momentum both hold the
+    push, so XLA computes the noise more than once: a step costs more than SGHMC's.
 
     The update rule, element-wise, with `z` a standard normal draw:
 

@@ -180,7 +180,7 @@ OPTIMIZERS = {
     "momentum": lambda: keras.optimizers.SGD(0.01, momentum=0.9),
     "asgld": lambda: keras_asgld.ASGLD(0.01, seed=0),
     "sgld": lambda: keras_asgld.SGLD(0.01, temperature=1e-6, seed=0),
-    "psgld": lambda: keras_asgld.PSGLD(0.001, temperature=1e-6, seed=0),
+    "psgld": lambda: keras_asgld.PSGLD(0.01, temperature=1e-6, seed=0),
     "sghmc": lambda: keras_asgld.SGHMC(0.001, 0.9, temperature=1e-6, seed=0),
 }
 

@@ -20,6 +20,14 @@ BYTES = 4 * 600 * 500
 LOOP = "-> f32[600,500] {"
 
 
+@pytest.fixture
+def lean(member):
+    """An optimizer whose rule needs the noise for one of its results alone."""
+    if member.name == "BAOA":
+        pytest.skip("position and momentum both hold its noise, which XLA makes twice")
+    return member
+
+
 def built(member, count=1):
     variables = [keras.Variable(np.full(SHAPE, 0.5, "float32")) for _ in range(count)]
     optimizer = member()
@@ -44,8 +52,8 @@ def jitted(member, shapes):
 
 
 @jax_only
-def test_a_jitted_step_works_in_place_and_stores_no_noise(member):
-    optimizer, step = jitted(member, [SHAPE])
+def test_a_jitted_step_works_in_place_and_stores_no_noise(lean):
+    optimizer, step = jitted(lean, [SHAPE])
     memory = step.memory_analysis()
     tensors = 1 + len(optimizer.slot_names)
     assert memory.alias_size_in_bytes >= tensors * BYTES
@@ -70,9 +78,9 @@ def test_a_jitted_step_counts_no_matrix_along_one_axis(member):
 
 
 @jax_only
-def test_a_jitted_step_has_alike_loops_for_variables_of_one_shape(member):
+def test_a_jitted_step_has_alike_loops_for_variables_of_one_shape(lean):
     # Six that are updated alone, and twenty that are packed together.
-    optimizer, step = jitted(member, [SHAPE] * 6 + [(300,)] * 20)
+    optimizer, step = jitted(lean, [SHAPE] * 6 + [(300,)] * 20)
     program = step.as_text()
     loops = [
         nameless(computation)
@@ -97,10 +105,10 @@ def nameless(computation):
 
 
 @tensorflow_only
-def test_an_xla_step_has_alike_loops_and_is_compiled_once(member):
+def test_an_xla_step_has_alike_loops_and_is_compiled_once(lean):
     import tensorflow as tf
 
-    optimizer, variables = built(member, count=6)
+    optimizer, variables = built(lean, count=6)
     gradients = [tf.ones(SHAPE)] * 6
     step = tf.function(
         lambda: optimizer.apply(gradients, variables), jit_compile=True, autograph=False
@@ -118,10 +126,10 @@ def test_an_xla_step_has_alike_loops_and_is_compiled_once(member):
 
 
 @tensorflow_only
-def test_an_xla_step_makes_one_loop_a_tensor_and_no_copy(member):
+def test_an_xla_step_makes_one_loop_a_tensor_and_no_copy(lean):
     import tensorflow as tf
 
-    optimizer, variables = built(member)
+    optimizer, variables = built(lean)
     gradient = tf.ones(SHAPE)
     step = tf.function(
         lambda: optimizer.apply([gradient], variables),
