@@ -61,8 +61,8 @@ def test_a_jitted_step_works_in_place_and_stores_no_noise(lean):
 
 
 @jax_only
-def test_a_small_networks_jitted_step_copies_a_twentieth_of_it(member):
-    _, step = jitted(member, [(300, 300)] + [(128,)] * 60)
+def test_a_small_networks_jitted_step_copies_a_twentieth_of_it(lean):
+    _, step = jitted(lean, [(300, 300)] + [(128,)] * 60)
     memory = step.memory_analysis()
     # The rest is the keys.
     assert memory.temp_size_in_bytes < 0.055 * memory.argument_size_in_bytes
