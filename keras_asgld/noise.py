@@ -91,20 +91,21 @@ def random_bits(key, shape):
 
     A Weyl sequence, two keyed rounds (an iterated Even-Mansour cipher, its rounds
     those of Wellons' hash lowbias32), then the sequence once more (Davies-Meyer):
-    without that, no two elements of a variable would ever have equal bits, as chance
-    wants it.
+    without that, no two elements of a variable would ever have equal bits, as by chance
+    some should.
 
     Args:
         key: Two int32 scalars, from `noise_key`.
-        shape: A tuple of integers. Or an int32 tensor of them, of one axis or more and
-            at most 2**31 elements, where TensorFlow knows it only when it compiles.
+        shape: A tuple of integers. Or, where TensorFlow knows the shape only when it
+            compiles, an int32 tensor of them: one axis or more, and at most 2**31
+            elements.
 
     Raises:
         ValueError: If an axis is too long for 32-bit indices.
     """
     known = isinstance(shape, tuple)
     if known and (backend.is_partitioned() or math.prod(shape) >= 2**31):
-        # One index an axis, so that a partitioner can split the noise along any.
+        # An index for each axis, so that a partitioner can split the noise along any.
         _check_axes(shape)
         return bits_at(key, shape, _index(shape, key))
     w = _elements(shape, key) * _wrapped(_STEP)

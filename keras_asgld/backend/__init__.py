@@ -9,19 +9,19 @@ chosen here, once:
   *tensors)`, called with a list of variables in the place of their values, to which the
   results are assigned.
 - `in_one_call(function)`: `function` as one call to the backend; it may read variables.
-- `without_gradients(function)`: `function`, whose steps are not recorded.
+- `without_gradients(function)`: `function`, of which no gradient can be taken.
 - `computed_once(update, make, state)`: `make()`, which no compiler computes again for
-  each use of its results; `state` has its structure.
+  each use of its results; `state` has their structure.
 - `rows(table, numbers, update)`: rows of a table, each a tensor of its own.
 - `slices(vectors, begins, sizes, update)`: the same parts of several vectors.
 - `bitcast(x, dtype)`: the same 32 bits as numbers of another dtype.
-- `not_folded(index, key)`: `index`, whose sum with others no compiler stores.
+- `not_folded(index, key)`: `index`, such that no compiler stores what is made of it.
 - `shape_of(tensor)`: a tuple, or a tensor where a program is traced for any shape.
 - `colocated(optimizer, variable)`: a scope that makes new variables beside it.
 - `is_partitioned()`: whether a tensor may lie on several devices.
 - `is_replicated()`: whether Keras must update each variable on each of its replicas.
-- `may_pack()`: whether several variables may be copied into one matrix; `PACKS_ALL`: or
-  only the smallest.
+- `may_pack()`: whether several variables may be copied into one matrix; `PACKS_ALL`:
+  whether all of them, or only the smallest.
 - `may_cut(variable)`: whether it may be updated in parts.
 
 `update` is the update count everywhere, an int32 scalar.

@@ -74,7 +74,7 @@ def _unknown(numbers, update):
     their own are alike only as long as these are no constants of the program. So they
     go through a choice that always falls on the same side.
     """
-    # Unsigned, or JAX would ask of each whether it counts from the end.
+    # Unsigned, or JAX would check of each whether it counts from the end.
     numbers = [np.uint32(number) for number in numbers]
     if jax.default_backend() != "cpu":
         return numbers
@@ -98,7 +98,7 @@ def colocated(optimizer, variable):
 
 
 def is_partitioned():
-    # With one CPU nothing is; all else is split in ways of its own.
+    # On a single CPU none does; anywhere else a user may have split them.
     return keras.distribution.list_devices() != ["cpu:0"]
 
 

@@ -19,7 +19,7 @@ from keras_asgld import config
 
 PACKS_ALL = False
 
-# TensorFlow's state of this process → programs, which end with it.
+# TensorFlow's context → the programs that were made in it and end with it.
 _programs = weakref.WeakKeyDictionary()
 
 
@@ -78,8 +78,8 @@ def _program(function, static, signature=None):
     programs = _programs.setdefault(context.context(), {})
     key = function, static, signature, _compiles()
     if key not in programs:
-        # A partial, since to TensorFlow all that come from one piece of code are one
-        # function, and it would warn that this is traced again and again.
+        # A partial, because TensorFlow takes functions made by one piece of code for
+        # one function, and would warn that it is traced again and again.
         programs[key] = tf.function(
             functools.partial(function, *static),
             jit_compile=_compiles(),
@@ -92,8 +92,8 @@ def _program(function, static, signature=None):
 def _compiles():
     if not config.is_compilation_enabled() or _on_apples_gpu():
         return False
-    # Checks of numerics and other debuggers look at each operation, and have no form
-    # that XLA can compile.
+    # `enable_check_numerics` and other debuggers look at each operation, in a way that
+    # XLA cannot compile.
     return not context.context().op_callbacks
 
 
@@ -111,9 +111,9 @@ def _as_tensors(structure):
 def _any_shape(tensor):
     """The type of this tensor with its shape left open, where that is worth it.
 
-    A vector keeps its length: most are packed, and the few programs of others gain
-    nothing. So does a tensor of more than 2**31 elements, for which the noise has to
-    know its axes.
+    A vector keeps its length: most are packed, and the few that are not would gain
+    nothing. So does a tensor of more than 2**31 elements, whose axes the noise has to
+    know.
     """
     shape = tensor.shape
     if shape.is_fully_defined() and shape.rank > 1 and shape.num_elements() <= 2**31:
@@ -122,10 +122,10 @@ def _any_shape(tensor):
 
 
 def in_one_call(function):
-    """A graph: a hundred eager calls are slow.
+    """As one graph, since a hundred eager calls are slow.
 
-    What `function` finds in Python it finds when it is traced, at the first call and
-    for each new structure, dtype or Python number among its arguments.
+    Whatever `function` looks up in Python is looked up when it is traced: at the first
+    call and for each new structure, dtype or Python number among its arguments.
     """
     return tf.function(function, autograph=False)
 
@@ -171,13 +171,13 @@ def _in_xla():
 
 
 def bitcast(x, dtype):
-    # `ops.view` would ask for the shape, in forty more operations a variable.
+    # `ops.view` would compute the size of every axis, in forty operations a variable.
     return tf.bitcast(x, dtype)
 
 
 def not_folded(index, key):
-    # TensorFlow computes what depends on no argument when it compiles, and would keep
-    # one more word a weight, slower to read than to compute.
+    # While it compiles, TensorFlow computes whatever depends on no argument. It would
+    # store an index for every weight, which takes longer to read than to compute.
     return index + ops.cast((key[0] | 1) == 0, "int32")
 
 

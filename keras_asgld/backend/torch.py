@@ -83,6 +83,6 @@ def may_cut(variable):
     # A program that PyTorch compiles may not write into a part of its argument.
     if not may_pack() or torch.compiler.is_compiling():
         return False
-    # A GPU has the bandwidth, and each operation costs it more to start.
+    # A GPU has the bandwidth, and to start an operation costs it more.
     value = variable.value
     return value.device.type == "cpu" and value.is_contiguous()

@@ -28,8 +28,8 @@ def averaged(members, activation):
 
     Args:
         members: An iterable of models of one architecture, at least one; each is copied
-            before the next is asked for, so that it may be one model whose weights
-            change.
+            before the next is asked for, so that they may all be one model whose
+            weights change.
         activation: A function that Keras can save.
     """
     inputs, outputs = None, []

@@ -28,8 +28,8 @@ class NoiseMonitor(keras.callbacks.Callback):
       `ASGLD`, √(2ηT) z in `SGLD`, √(2ηTG) z in `PSGLD`, √(2(1 − ρ)ηT) z in `SGHMC`,
       `SGNHT` and `BAOA`.
     - `gradient_norm`: the norm of the gradient's part, η g; in `PSGLD` ηG g. In
-      `ScaleFreeASGLD` these and the next are ASGLD's by √v + ε.
-    - `noise_to_gradient`: the first by the second.
+      `ScaleFreeASGLD` both parts are ASGLD's, divided by √v + ε.
+    - `noise_to_gradient`: the first norm divided by the second.
     - `mean_share`, `variance_share`: `ASGLD`'s and `ScaleFreeASGLD`'s, the shares of µ
       and of √C z in the squared norm of ξ. They add to one; the inner product of the
       two is left out.
@@ -54,7 +54,7 @@ class NoiseMonitor(keras.callbacks.Callback):
 
     With `steps_per_execution` above one the state between the updates is not seen:
     `gradient_norm` and `noise_to_gradient` are left out, the others are measured at the
-    last update of an execution, with the numbers in force at its begin. With gradient
+    last update of an execution, with the numbers in force when it began. With gradient
     accumulation the measured step is the one that makes the update. A step that
     `LossScaleOptimizer` skips is not counted. An epoch without a measured update has
     no numbers; Keras's `CSVLogger`, which takes its columns from the first epoch, then
@@ -65,9 +65,10 @@ class NoiseMonitor(keras.callbacks.Callback):
             back from it, every `frequency`-th step; an epoch's number is the mean of
             its measurements. Where Keras does not yet know the number of steps in an
             epoch, they are counted from its first. A measurement costs about two
-            updates of the optimizer and, for its moment, a copy of weights and slots;
-            the first compiles once a shape. In a small network it is most of a step
-            (benchmarks/monitor_step.py), so under 1 % where one step in a hundred is
+            updates of the optimizer and, while it lasts, the memory for a copy of
+            weights and slots; the first one compiles a program for each shape. In a
+            small network it takes most of the time of a step
+            (benchmarks/monitor_step.py): under 1 % where one step in a hundred is
             measured, and 3 % in an epoch of 23 steps. Defaults to `100`.
         per_layer: A boolean. Whether to log all of them but the effective learning
             rate for each layer too, as `noise_norm/LAYER`. Defaults to `False`.
@@ -104,7 +105,7 @@ class NoiseMonitor(keras.callbacks.Callback):
         if not self._is_due(batch):
             return
         optimizer = self.model.optimizer  # on JAX, this brings the state up to date
-        # One micro-step of those that are due makes the update.
+        # Of the micro-steps that are due, one makes the update.
         if optimizer.built and self._probe.updates_next():
             self._before = self._probe.before()
 
@@ -157,7 +158,7 @@ class NoiseMonitor(keras.callbacks.Callback):
         return layers
 
     def _named(self, sums):
-        """The means over the measurements of what their sums say."""
+        """The numbers of some of the variables, as means over the measurements."""
         gradient, noise, mean, heat, size = sums.astype("float64").T
         numbers = {"noise_norm": float(np.sqrt(noise).mean())}
         if self._execution == 1:
@@ -175,7 +176,7 @@ class NoiseMonitor(keras.callbacks.Callback):
 
 
 def _quotient(part, whole):
-    """0 of nothing is 0; a step without gradient has an infinite ratio."""
+    """0 divided by 0 is 0 here; noise divided by no gradient is infinite."""
     if part == 0:
         return 0.0
     return float(part / whole) if whole else float("inf")

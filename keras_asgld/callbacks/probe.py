@@ -120,9 +120,10 @@ class Probe:
         ]
 
     def _states(self):
-        """For each variable its slots and itself.
+        """For each variable its slots and the variable itself.
 
-        SGLD's step is read from it alone; of the others it tells whether it moved.
+        SGLD's step is read from the latter alone; in the others it tells whether the
+        variable was moved.
         """
         return [[*self.optimizer.slots(v), v] for v in self._measured()]
 

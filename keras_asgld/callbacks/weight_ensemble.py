@@ -46,11 +46,11 @@ class WeightEnsemble(keras.callbacks.Callback):
     A run that is continued, from a checkpoint that restores the optimizer
     (`BackupAndRestore`, a saved model), ends with the members of an uninterrupted
     one, if this callback stands before the one that saves the state in `callbacks`.
-    When the first epoch begins, the members of steps that the optimizer has yet to do
+    When the first epoch begins, the members of steps that the optimizer has yet to make
     are dropped; so a new model that is trained into an old directory starts a new
-    ensemble, with a warning. A run that is continued without its latest members, since
-    the directory was lost or the model was trained without this callback, says so in a
-    warning too; a `burn_in` that covers what went before avoids it. A model that has
+    ensemble, with a warning. There is another warning if a run is continued without its
+    latest members, because the directory was lost or the model was trained without this
+    callback; a `burn_in` that covers what went before avoids it. A model that has
     done as many steps elsewhere adopts the members it finds if they have the shapes of
     its weights, so give every run a directory of its own. To use an ensemble in another
     process, make it with the same directory and call `ensemble.set_model(model)`.

@@ -110,7 +110,7 @@ def _tune(values, _):
     optimizers = _names(values)
     if values["validation_size"] is None:
         task = tasks.TASKS[values["dataset"]]
-        # With a subset, what is held out comes on top of it, where there is room.
+        # With a subset, what is held out is taken from the rest, where there is any.
         train_size = values["train_size"]
         values["validation_size"] = (train_size or task.examples) // 5
         if train_size and not values["validation_size"]:
@@ -189,7 +189,7 @@ def _plan(values, optimizers, seeds):
             f"Received: data_dir={values['data_dir']}"
         )
     for optimizer in optimizers:
-        if not values.get("recipe"):  # those may hold the study's controls
+        if not values.get("recipe"):  # a recipe may hold the study's controls
             settings.known_optimizer(optimizer)
     overrides = {
         name: options.overrides(name, values[name], optimizers)
@@ -239,7 +239,7 @@ def _load_data(values, chosen):
         from keras_asgld import data
 
         strategies.make(chosen.strategy)
-        environment.devices()  # whose start-up messages are kept off too
+        environment.devices()  # a backend's start-up messages are kept off too
 
     try:
         return data.load(
@@ -267,7 +267,7 @@ def _print_table(header, lines, title):
     from keras_asgld.reports import tables
 
     table = tables.rich_cells(header, lines, title)
-    # A wrapped line is better than a cut-off figure.
+    # A line that wraps is better than a number that is cut off.
     wide = console.options.update(max_width=1000)
     console.width = max(console.width, Measurement.get(console, wide, table).maximum)
     console.print(table)

@@ -52,15 +52,15 @@ class Progress:
             self.bar.stop()
 
     def extend(self, runs):
-        """So many runs more than were planned."""
+        """There will be that many more runs than were planned."""
         self.runs += runs
         if self.bar:
             self.bar.update(self.task, total=self.runs * self.epochs)
 
     def begin(self, settings, record):
-        """The next run, of these `Settings`, starts; `record` is what is there of it.
+        """The next run, of these `Settings`, starts.
 
-        `record` is None where nothing is.
+        `record` is what it left when it was run before, or None.
         """
         self.run += 1
         self.pace.begin()
@@ -117,7 +117,7 @@ class Progress:
         return self.pace.estimate(epochs, self.runs - self.run)
 
     def _judged(self, numbers, name=False):
-        """The score beside training's, with the part of the data it is of."""
+        """The score on the part of the data that the run is judged on, and its name."""
         score, part = tasks.score(self.settings), records.part(self.settings)
         title = f" {score.title}" if name else ""
         return f"{part}{title} {score.text(numbers.get(f'{part}_{score.metric}'))}"

@@ -72,7 +72,7 @@ class _Once(_Batches):
 
 
 def _cut(preprocessing, inputs, labels, indices, draws=None):
-    """From all examples, and the indices and draws of a batch, to the batch."""
+    """Makes a batch of all examples and the batch's indices and draws."""
     chosen = ops.take(inputs, indices, axis=0)
     if draws is not None:
         chosen = preprocessing.augment(chosen, draws)

@@ -118,7 +118,7 @@ def _require_host(url, data_dir):
             with requests.get(url, stream=True, timeout=PATIENCE) as response:
                 response.raise_for_status()
             problem.clear()
-        except Exception as error:  # an odd proxy setting raises all kinds
+        except Exception as error:  # an odd proxy setting raises errors of all kinds
             problem[:] = [type(error).__name__]
 
     # A name server that is silent is beyond the reach of `timeout`, hence the thread.

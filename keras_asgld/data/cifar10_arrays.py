@@ -77,7 +77,7 @@ def _examples(pictures, labels):
 
 @contextlib.contextmanager
 def _impatience():
-    # Keras's client waits for ever on a host that is silent.
+    # Keras's client waits forever for a host that does not answer.
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:

@@ -1,4 +1,4 @@
-"""scikit-learn's diabetes table: ten numbers a patient, one number to predict."""
+"""scikit-learn's diabetes table: ten numbers for each patient, and one to predict."""
 
 import numpy as np
 

@@ -23,7 +23,7 @@ def shrink(pictures, size):
 
 
 def _shares(old, new):
-    """How much of each of `old` pixels lies in each of `new`, in parts of `1 / new`.
+    """How much of each of `old` pixels lies in each of `new`, in units of `1 / new`.
 
     Whole numbers, so that the sums are exact and a mean is rounded the same everywhere.
     """
@@ -56,7 +56,7 @@ class Preprocessing:
 
     Attributes:
         white: The stored value that stands for 1.0.
-        mean, std: One number a channel, in units of `white`.
+        mean, std: One number for each channel, in units of `white`.
         size: Height and width of the result; stored pictures smaller than this are
             enlarged (bilinear) after the crop.
         padding: Pixels of black around a stored picture before a crop of its own size

@@ -37,7 +37,7 @@ class Source:
         num_classes: Number of labels, which run from 0; `None` where they are numbers.
         white: The picture value that stands for 1.0; `None` where the inputs are no
             pictures.
-        mean, std: One number a channel, in units of `white`.
+        mean, std: One number for each channel, in units of `white`.
         padding: Pixels of black around a picture before a crop is cut from it.
         mirror: Whether a mirrored picture keeps its label.
     """

@@ -46,7 +46,7 @@ def _plan(data, epoch):
 
     They are drawn in the graph. `plan.plan` itself, in a `tf.numpy_function`, gives the
     same batches, but the pipeline draws ahead, and a process that ends meanwhile waits
-    for ever: its Python is gone, and the function never returns.
+    forever: its Python is gone, and the function never returns.
     """
     order_seed, draw_seed = tf.unstack(tf.random.split([data.seed, epoch], 2))
     order = tf.random.experimental.stateless_shuffle(

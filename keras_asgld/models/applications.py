@@ -30,8 +30,8 @@ def application(name, input_shape, classes, *, weights=None, mean=0.0, std=1.0):
         classes: Positive integer, length of the output.
         weights: `None` (random), `"imagenet"` or the path of a weights file without the
             last layer. The batch norm of a pretrained network is frozen.
-        mean, std: Numbers, one or one a channel: inputs are (pixels − mean) / std with
-            pixels in [0, 1].
+        mean, std: Numbers, or one for each channel: inputs are (pixels − mean) / std,
+            with pixels in [0, 1].
 
     Returns:
         A Keras model from pictures to logits.

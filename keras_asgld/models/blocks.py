@@ -28,6 +28,6 @@ def rectify(x):
 
 
 def logits(x, classes):
-    """Mean over the picture, then one number a class, float32 in any dtype policy."""
+    """Mean over the picture, then a logit for each class, float32 in any policy."""
     x = layers.GlobalAveragePooling2D()(x)
     return layers.Dense(classes, dtype="float32", name="logits")(x)

@@ -210,7 +210,7 @@ def _cast(values, dtype):
 
 
 def _clean(name, taken):
-    """`block/w:0` as Keras and TensorFlow's name scopes take it, and only once."""
+    """`block/w:0` as a unique name that Keras and TensorFlow's name scopes take."""
     name = re.sub(r"[^A-Za-z0-9_.-]", "_", name.partition(":")[0])
     taken[name] = count = taken.get(name, 0) + 1
     return name if count == 1 else f"{name}_{count}"

@@ -1,4 +1,4 @@
-"""A network around a TensorFlow Hub module; and the trained part of any network."""
+"""A network around a TensorFlow Hub module; the pretrained part of any network."""
 
 import keras
 from keras import layers
@@ -26,8 +26,8 @@ def hub_network(
         handle: A folder or an address, as `HubLayer` takes it.
         input_shape: Height, width and channels.
         classes: Positive integer, length of the output.
-        mean, std: Numbers, one or one a channel: inputs are (pixels − mean) / std with
-            pixels in [0, 1].
+        mean, std: Numbers, or one for each channel: inputs are (pixels − mean) / std,
+            with pixels in [0, 1].
         max_unpacked_bytes: As `HubLayer` takes it.
 
     Returns:
@@ -39,7 +39,7 @@ def hub_network(
         x = HubLayer(handle, True, max_unpacked_bytes=max_unpacked_bytes, name="trunk")(
             x
         )
-    except TypeError as error:  # TensorFlow's word for a call it has no graph for
+    except TypeError as error:  # what TensorFlow raises where no graph fits the call
         raise ValueError(
             f"The module takes no pictures of shape {tuple(input_shape)}: "
             f"{' '.join(str(error).split())[:300]} Received: handle={handle!r}"

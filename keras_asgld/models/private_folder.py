@@ -64,7 +64,7 @@ def instead_of_the_shared_one():
 def _is_safe_above(folder):
     """Whether nobody else can rename or replace what this user has in the folder."""
     status = folder.stat()
-    sticky = status.st_mode & stat.S_ISVTX  # each user's own entries, as in /tmp
+    sticky = status.st_mode & stat.S_ISVTX  # only owners rename, as in /tmp
     return status.st_uid in (0, _user()) and (sticky or not _others_write(status))
 
 

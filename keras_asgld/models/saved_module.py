@@ -18,7 +18,7 @@ class SavedModule:
 
     Attributes:
         trainable_variables, other_variables: Lists of the module's own `tf.Variable`s.
-        regularization_losses: Functions of nothing that return a scalar each.
+        regularization_losses: Functions without arguments that return a scalar each.
         takes_training: Whether the function has an argument `training`.
         input_shapes: A dict of the tensors that the function takes, by name, to their
             shapes: tuples with None where any length will do, or None where any rank
@@ -70,7 +70,7 @@ class SavedModule:
         return inspect.signature(self.function).parameters
 
     def _graphs(self):
-        # A signature is one graph, a function one for every kind of call.
+        # A signature is one graph; a function has one for each kind of call.
         return getattr(self.function, "concrete_functions", [self.function])
 
     def takes(self, inputs):

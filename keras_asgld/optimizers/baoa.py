@@ -15,10 +15,11 @@ class BAOA(LangevinSampler):
 
     SGHMC whose push is spread over two steps, half in each. That alone takes the error
     of its step away: on a quadratic the variance is right however large the step.
-    Use it in the place of `SGHMC`, with the same arguments, where exact gradients or
-    large batches leave the step as the greatest error; minibatch noise it widens by
-    as `SGHMC` does, for which there is `SGNHT`. Position and momentum both hold the
-    push, so XLA computes the noise more than once: a step costs more than SGHMC's.
+    Use it in place of `SGHMC`, with the same arguments, where gradients are exact or
+    batches large, and so the size of the step is the greatest error. Minibatch noise
+    widens its distribution as it does SGHMC's; for that there is `SGNHT`. Position and
+    momentum both hold the push, so XLA computes the noise more than once: a step costs
+    more than SGHMC's.
 
     The update rule, element-wise, with `z` a standard normal draw:
 
@@ -37,9 +38,9 @@ class BAOA(LangevinSampler):
     The letters are of the paper: B, the kick by the gradient; A, half a drift; O, the
     exact friction and noise; A again. It costs one gradient and one draw, like `SGHMC`,
     and visits the same points as BAOAB: the variables are those at which the gradient
-    is taken, and as often as they are looked at they are a sample. The momentum is half
-    a kick behind. In the paper's words, of step h, friction γ and mass one, with a loss
-    that is the mean over N examples:
+    is taken, and are a sample after any step. The momentum is half a kick behind. In
+    the paper's words, of step h, friction γ and mass one, with a loss that is the mean
+    over N examples:
 
     | here | there (`posteriors`: `lr` is h, `alpha` is γ, `sigma` is 1) |
     | --- | --- |

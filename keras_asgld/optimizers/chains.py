@@ -10,8 +10,8 @@ from keras_asgld.checks import check_seed
 def stacked_variables(optimizer, seeds):
     """The state of several chains, each with noise of its own, for `jax.vmap`.
 
-    To stack `optimizer.variables` by hand gives all chains the noise of one, and
-    so correlates them.
+    Stacking `optimizer.variables` by hand would give all chains the same noise, and
+    so correlate them.
 
     ```python
     import keras
@@ -35,8 +35,8 @@ def stacked_variables(optimizer, seeds):
         takes it.
 
     Raises:
-        ValueError: If the optimizer is not built, or a seed is none or is there
-            twice.
+        ValueError: If the optimizer is not built, or a seed is no non-negative
+            integer or occurs twice.
     """
     seeds = list(seeds)
     if not optimizer.built:

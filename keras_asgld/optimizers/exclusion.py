@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 def path(variable):
-    """A variable's path; a raw `tf.Variable` has none, its name is one."""
+    """A variable's path; a raw `tf.Variable` has none, and its name takes the place."""
     return getattr(variable, "path", variable.name)
 
 
@@ -14,7 +14,7 @@ class Exclusion(NamedTuple):
     """What `exclude_from_noise` was told.
 
     Attributes:
-        keys: What the optimizer knows chosen variables by. It lasts as long as they.
+        keys: What the optimizer knows the chosen variables by, while they exist.
         paths: Their paths, which a configuration can hold.
         patterns: Regular expressions that occur in the paths of others.
     """
@@ -26,16 +26,17 @@ class Exclusion(NamedTuple):
     def among(self, variables, keys):
         """For each of the variables that are trained, whether it is excluded.
 
-        Warns of what excludes none of them. It may be misspelt, or of a model whose
-        layers have other names, and leaves noise where none is wanted. It is no error,
-        for the variables of a layer that is frozen are not among these.
+        Warns of a path or pattern that excludes none of them. It may be misspelt, or
+        come from a model whose layers have other names, and so leave noise where none
+        is wanted. It is no error, since the variables of a frozen layer are not among
+        these.
 
         Args:
             variables: A list of variables.
             keys: What the optimizer knows them by.
         """
         found = {pattern: _containing(pattern, variables) for pattern in self.patterns}
-        if not self.keys:  # else another of the same path is not meant
+        if not self.keys:  # with keys, another variable of the same path is not meant
             found |= {path: _at(path, variables) for path in self.paths}
         for each, positions in found.items():
             if not positions:
@@ -64,10 +65,10 @@ def _at(wanted, variables):
 
 
 def _same_in_copy(path, other):
-    """Whether paths differ in no more than the model that one of them begins with.
+    """Whether paths differ only in the name of the model that they begin with.
 
-    A copy of a `Sequential` model gets a name with another number, or its variables'
-    paths do without.
+    In a copy of a `Sequential` model that name has another number, or the paths do not
+    begin with it.
     """
     if path.endswith(f"/{other}") or other.endswith(f"/{path}"):
         return True

@@ -17,8 +17,9 @@ class Hyperparameter:
     effect in a step that is already compiled.
 
     Floats are finite and not negative; anything else raises `ValueError`. So does a
-    callable that returns such a number, where the step is run or traced. Tensors, which
-    schedules give too, are not looked at: that would make the step wait for the device.
+    callable that returns any other number, when the step is run or traced. Tensors,
+    which schedules return too, are not checked: that would make the step wait for the
+    device.
     """
 
     def __set_name__(self, owner, name):
@@ -73,11 +74,11 @@ class Hyperparameter:
 class Constant:
     """A class attribute of an optimizer that is a float; every assignment is checked.
 
-    As those of Keras's own optimizers, it is read where a step is traced: a compiled
-    step keeps the one that it was compiled with.
+    Like those of Keras's own optimizers it is read when a step is traced: a compiled
+    step keeps the number that it was compiled with.
 
     Args:
-        below: The end of its range, which begins with 0.
+        below: The end of its range [0, below).
     """
 
     def __init__(self, below=math.inf):

@@ -41,13 +41,14 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
     - `slot_names`: the names of what it keeps for each variable, made as zeros;
     - `rule(gradient, variable, *slots, z, *numbers)`: a function of `rules`, which
       returns the new variable and slots (as a `staticmethod`);
-    - `numbers(learning_rate)`: what the rule takes beside tensors;
+    - `numbers(learning_rate)`: what the rule takes besides tensors;
 
     and for `NoiseMonitor`
 
     - `terms(before, after, z, decay, *numbers)`: what a step was made of (as a
-      `staticmethod`; see there);
-    - `effective_learning_rate(learning_rate, *numbers)`, where it is not the first.
+      `staticmethod`; see `terms.py`);
+    - `effective_learning_rate(learning_rate, *numbers)`, where that is not the
+      learning rate itself.
     """
 
     slot_names = ()
@@ -83,19 +84,21 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         keras.optimizers.Optimizer.learning_rate.fset(self, value)
 
     def numbers(self, learning_rate):
-        """What the rule takes beside tensors: a tuple of scalars."""
+        """What the rule takes besides tensors: a tuple of scalars."""
         return (learning_rate,)
 
     def network_numbers(self, gradients, variables):
-        """More such scalars, which all variables together decide: a norm, say.
+        """More such scalars, made from all gradients together: their norm, for example.
 
-        Called once a step with the gradients that the rule will be given.
+        Called once a step, with the gradients that the rule will be given. Where
+        `update_step` is called for each variable, on replicas or in a subclass that
+        overrides it, this is too, with that variable's gradient alone.
         """
         return ()
 
     @staticmethod
     def effective_learning_rate(learning_rate, *numbers):
-        """The learning rate of SGD in whose steps this optimizer moves in the long run.
+        """The learning rate with which SGD would move as far in the long run.
 
         Args:
             learning_rate, *numbers: What `numbers` returns.
@@ -156,10 +159,10 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         return super().apply(grads, trainable_variables)
 
     def _backend_update_step(self, grads, trainable_variables, learning_rate):
-        """All variables at once, unless one by one is asked for.
+        """All variables at once, unless they have to be updated one by one.
 
-        Keras updates variables on replicas one by one. And a subclass that overrides
-        `update_step` expects to be called for each.
+        On replicas Keras does that. And a subclass that overrides `update_step` expects
+        it to be called for each variable.
         """
         own = type(self).update_step is LangevinOptimizer.update_step
         if own and not backend.is_replicated():
@@ -193,18 +196,18 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         return self._kinds[self._get_variable_index(variable)].noisy
 
     def words_of(self, variable):
-        """The two int32 words that tell its noise from that of all others."""
+        """The two int32 words that set a variable's noise apart from all others'."""
         words = ops.convert_to_tensor(self.noise_words)
         return words[self._get_variable_index(variable)]
 
     def standard_normal(self, variable, update):
-        """The draw z of the step that was, or will be, made at an update count.
+        """The draw z of the step at an update count, be it past or future.
 
         It is drawn even for a variable that is excluded from noise.
 
         Args:
             variable: A `keras.Variable` that the optimizer was built with.
-            update: An integer scalar: how many updates came before.
+            update: An integer scalar: the number of updates before that step.
 
         Returns:
             A float32 tensor of the variable's shape.
@@ -234,9 +237,9 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             var_list: A list of variables to exclude. Each call replaces the one before.
             var_names: A list of strings. A variable is excluded if any of them
                 (as a regular expression) occurs in its path, which holds the names of
-                its layers and ends with its own: `["backbone", "bias"]`. A string
-                that occurs in none is warned of when the optimizer is built, with
-                the variables that are trainable then.
+                its layers and ends with its own: `["backbone", "bias"]`. When the
+                optimizer is built, a warning names each string that occurs in no
+                path of a variable that is trainable then.
 
         Raises:
             ValueError: If the optimizer is already built, `var_list` is no list of
@@ -291,16 +294,16 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
                 shape=variable.shape,
                 dtype=step.slot_dtype(variable.dtype),
                 layout=getattr(variable, "_layout", None),
-                # TensorFlow refuses other characters, which names of variables
-                # that come from a SavedModel have.
+                # TensorFlow refuses other characters, and variables that come from
+                # a SavedModel have them in their names.
                 name=re.sub(r"[^A-Za-z0-9_.\\-]", "_", exclusion.path(variable))
                 + f"_{name}",
             )
 
 
 def check_shapes(grads, variables):
-    # Small variables are packed and, on PyTorch, large ones cut up, for which their
-    # gradients are reshaped: a wrong one with the right size would go unnoticed.
+    # Gradients are reshaped where small variables are packed and, on PyTorch, large
+    # ones cut up: one of the wrong shape but the right size would go unnoticed.
     for gradient, variable in zip(grads, variables, strict=False):
         shape, expected = _known_shape(gradient), tuple(variable.shape)
         if shape is None:

@@ -2,9 +2,9 @@
 
 Half of a network's variables are vectors of a few hundred numbers. A program for
 each costs more to compile and to start than to run; copies into one matrix and back
-cost little as long as they fit into a processor's cache. PyTorch compiles nothing: to
-it an update is eighty passes over memory, and a large variable is done in parts that
-stay in the cache.
+cost little as long as they fit into a processor's cache. PyTorch compiles nothing:
+there an update is eighty passes over memory, and a large variable is updated in parts
+that stay in the cache.
 """
 
 import math
@@ -27,7 +27,7 @@ def choose(shapes, kinds):
 
     Args:
         shapes: The variables' shapes.
-        kinds: Hashable, one a variable. Only variables of one kind are put together.
+        kinds: Their kinds, hashable. Only variables of one kind are put together.
 
     Returns:
         A list of lists of positions, empty where variables may not be copied together.
@@ -65,7 +65,7 @@ def parts(variable):
         A list of (begin, end) in elements; empty where it is better updated whole.
     """
     size = math.prod(variable.shape)
-    # Beyond, rows of a matrix cannot say where they begin.
+    # Beyond 2**32 elements a row of a matrix could not say where it begins.
     if not BUDGET < size <= 2**32 or not backend.may_cut(variable):
         return []
     return [(n, min(n + BUDGET, size)) for n in range(0, size, BUDGET)]

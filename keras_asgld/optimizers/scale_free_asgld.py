@@ -11,7 +11,7 @@ from keras_asgld.optimizers.terms import Terms
 
 @keras.saving.register_keras_serializable(package="keras_asgld")
 class ScaleFreeASGLD(LangevinOptimizer):
-    """ASGLD in steps of a length, as Adam's: the gradient's scale is divided out.
+    """ASGLD whose steps have a length, as Adam's do: the loss's scale is divided out.
 
     Each weight's step, ASGLD's gradient plus noise that looks like the gradient, is
     divided by the running root mean square of that gradient. So a learning rate is a

@@ -40,8 +40,8 @@ class SGNHT(LangevinSampler):
     `temperature = 1 / N`; their thermostats of unit mass have
     `coupling = learning_rate * temperature`. It departs from the papers in three ways:
 
-    - The coupling is a number of its own. Theirs is h², in a network of
-      thousands of examples so little that a chain ends before the friction is found.
+    - The coupling is a number of its own. Theirs is h², which for thousands of
+      examples is so small that a chain ends before it has found the friction.
     - `(1 + kept) / 2` is not in the papers. It is what the step makes of the
       kinetic energy at a friction that is not small. Without it the weights are
       too narrow by half the friction: by 5 % at 0.1, without any minibatch noise.

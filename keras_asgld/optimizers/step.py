@@ -28,7 +28,7 @@ class Kind(NamedTuple):
 
 
 class Target(NamedTuple):
-    """A variable to be moved: what is assigned to, and where its noise is from."""
+    """A variable to be moved: what its step assigns to, and whose noise it has."""
 
     kind: Kind
     index: int  # of the variable among those that the optimizer was built with
@@ -53,14 +53,14 @@ def take(optimizer, gradients, variables, learning_rate):
     gradients = [ops.convert_to_tensor(each, sparse=False) for each in gradients]
     groups = grouped([optimizer.target(variable) for variable in variables])
     for group, key in zip(groups, _keys(optimizer, update, groups), strict=True):
-        # Not `cast`, which would make a Python number float32 on its way.
+        # Not `cast`, which would make a Python number float32 first.
         dtype = slot_dtype(group.kind.dtype)
         own = tuple(ops.convert_to_tensor(number, dtype) for number in numbers)
         group.move([gradients[place] for place in group.places], key, update, own)
 
 
 def grouped(targets):
-    """Every target in one group, or a large one in several that share it."""
+    """Groups that hold every target once, a large one in parts where that is faster."""
     shapes = [tuple(target.state[0].shape) for target in targets]
     kinds = [target.kind for target in targets]
     packed = [Packed(targets, places) for places in packing.choose(shapes, kinds)]
@@ -76,11 +76,11 @@ def grouped(targets):
 
 
 def _keys(optimizer, update, groups):
-    """For each group the noise's keys at this update, of all variables made together.
+    """For each group the noise's keys at this update, computed for all groups together.
 
-    One that is updated whole is given its own key, not the table with its index: XLA
-    would take the index for a constant and compile one program a variable instead
-    of one a shape.
+    A variable that is updated whole is given its own key, not the table of keys and an
+    index: XLA would take the index for a constant and compile one program for each
+    variable instead of one for each shape.
     """
     words = ops.convert_to_tensor(optimizer.noise_words)
     halves = noise.noise_key((words[:, 0], words[:, 1]), optimizer.iterations)
@@ -167,7 +167,7 @@ class Packed(_Matrix):
 class Part(_Matrix):
     """The elements from `begin` to `end` of one variable, as a matrix of one row.
 
-    What it gathers are views, into which it scatters: it is PyTorch's alone.
+    What it gathers are views, and it scatters into these: only PyTorch has such groups.
     """
 
     def __init__(self, target, place, begin, end):
@@ -233,7 +233,7 @@ def check_dtype(variable):
 
 
 def _reshaped(tensor, shape):
-    # Most small variables are vectors. To trace an operation for nothing, hundreds of
-    # times, would be a good part of the first call; a sparse gradient that was made
+    # Most small variables are vectors already, and to trace hundreds of operations that
+    # do nothing would be a good part of the first call. A sparse gradient that was made
     # dense may not know its length.
     return tensor if tuple(tensor.shape) == shape else ops.reshape(tensor, shape)

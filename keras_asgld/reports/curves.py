@@ -107,7 +107,7 @@ def _panel(ax, curves, part, score, published, styles):
         if len(finite):
             at = finite[-1]
             ends.append((mean[at], optimizer, colour, epochs[at]))
-            # The first epochs' climb would press what is compared into a thin strip.
+            # The first epochs' climb would squeeze what is compared into a thin strip.
             late = slice(len(mean) // 5, None)
             top = np.minimum(mean + std, score.scale * score.highest)
             seen += [mean[late], top[late]]
@@ -117,7 +117,7 @@ def _panel(ax, curves, part, score, published, styles):
 
 
 def _mean_and_std(runs, name, scale):
-    """`scale` times a number by epoch; a run that ended early counts while it lasts."""
+    """`scale` times a number by epoch; a run that ended early counts until it did."""
     length = max(len(epochs) for epochs in runs)
     table = np.full((len(runs), length), np.nan)
     for row, epochs in zip(table, runs, strict=True):

@@ -16,7 +16,7 @@ TITLE = {"loc": "left", "fontsize": 11.5, "fontweight": "bold"}
 
 
 def canvas(width, height):
-    """An empty figure of so many inches, which needs no display.
+    """An empty figure, its sides in inches, which needs no display.
 
     Raises:
         ExperimentError: matplotlib is missing.

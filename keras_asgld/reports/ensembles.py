@@ -13,7 +13,7 @@ def summarize(records):
 
     Returns:
         A list of dicts: `optimizer`, `kind`, `runs`, and for each number of
-        `calibrating.NAMES` a dict of `mean` and `std` (None for a single run).
+        `probabilities.NAMES` a dict of `mean` and `std` (None for a single run).
     """
     rows = []
     for (optimizer, kind), numbers in _by_optimizer(records).items():
@@ -54,7 +54,7 @@ def cells(rows):
 
 
 def draw(path, records):
-    """Draw the reliability diagrams of all seeds together, a panel an optimizer.
+    """Draw the reliability diagrams of all seeds together, a panel for each optimizer.
 
     Raises:
         ExperimentError: matplotlib is missing, or the file cannot be written.

@@ -27,7 +27,7 @@ def draw(ax, lines, name):
         longest = max(map(len, rows), default=0)
         table = np.full((len(rows), longest), np.nan)
         for line, values in zip(table, rows, strict=True):
-            # No logarithm of zero, nor of an epoch without a figure.
+            # No logarithm of zero, nor of an epoch without a number.
             line[: len(values)] = [value or np.nan for value in values]
         known = np.isfinite(table).any(0)
         if not known.any():

@@ -7,7 +7,7 @@ from keras_asgld.runs import tasks
 
 
 def draw(path, records, title):
-    """Draw a row for each optimizer: a dot a seed, a bar at their mean, as a PNG.
+    """Draw a row for each optimizer, with a dot for each seed and a bar at their mean.
 
     Args:
         path: The PNG to write.

@@ -52,7 +52,7 @@ def draw(path, rows, title):
                     color=colour,
                     transform=ax.get_xaxis_transform(),
                 )
-    # A rate that learns nothing would press what is compared into a thin strip.
+    # A rate that learns nothing would squeeze what is compared into a thin strip.
     low, high = ax.get_ylim()
     scale = score.scale
     low = max(low, high - 0.4 * scale, score.lowest * scale)

@@ -16,12 +16,12 @@ def summarize(records):
     A run's number is the mean of its last epochs (three, or all where there are
     fewer), never its best: choosing an epoch by its test score would bias it. A
     row holds the mean and the standard deviation (n - 1) over the seeds of the
-    runs that finished; failed ones are counted beside it.
+    runs that finished; failed ones are counted separately.
 
     Returns:
         A list of dicts: `optimizer`, `hyperparameters`, `finished`, `failed`, for
         each of `test_METRIC`, `test_loss` and `train_METRIC` a dict of `mean` and
-        `std` (None where there is nothing to take it of), and `step_seconds`, the
+        `std` (None where there are too few runs), and `step_seconds`, the
         median over all epochs. METRIC is the task's, such as `accuracy`.
     """
     groups = {}

@@ -13,8 +13,8 @@ def control(
 ):
     """ASGLD's rule with parts exchanged.
 
-    The direction beside the gradient is the running mean (`mean` of 1) or, so that
-    the effective step stays, the gradient itself (0). The noise has the standard
+    What joins the gradient is the running mean (`mean` of 1) or, so that the
+    effective step stays, the gradient itself (0). The noise has the standard
     deviation `own * sqrt(C) + isotropic`.
     """
     mu = mu + (1 - momentum) * (gradient - mu)
@@ -70,7 +70,7 @@ class Control(ASGLD):
         for gradient, variable in zip(gradients, variables, strict=True):
             mu, C = self.slots(variable)
             gradient = ops.cast(gradient, mu.dtype)
-            # (1 - rho) / rho (g - mu_t)^2, by the mean before the step
+            # (1 - rho) / rho (g - mu_t)^2, from the mean before the step
             square = self.momentum * ops.square(gradient - mu)
             C = self.momentum * C + (1 - self.momentum) * square
             total += ops.sum(C)

@@ -20,7 +20,7 @@ def ask_for_determinism():
 
 
 def require(package, extra):
-    """Raise where a package is missing that an extra of the project brings."""
+    """Raise if a package is missing that comes with an extra of the project."""
     try:
         with quiet_tensorflow():
             importlib.import_module(package)
@@ -35,7 +35,7 @@ def quiet_tensorflow():
     """Keeps TensorFlow's start-up messages off the terminal.
 
     Some are printed before TensorFlow reads `TF_CPP_MIN_LOG_LEVEL`, so standard
-    error itself is turned away meanwhile. A user who has set that variable wants
+    error itself is redirected meanwhile. A user who has set that variable wants
     to see them, and does.
     """
     if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
@@ -55,7 +55,7 @@ def quiet_tensorflow():
 
 
 def versions():
-    """The versions that can change a figure."""
+    """The versions that can change a number."""
     import keras
 
     return {

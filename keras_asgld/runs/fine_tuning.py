@@ -14,7 +14,7 @@ from keras_asgld.runs.stages import langevin
 
 @contextlib.contextmanager
 def precision(settings):
-    """Layers made inside compute in the dtype that the run asks for."""
+    """Within it layers are made that compute in the dtype that the run asks for."""
     before = keras.config.dtype_policy()
     if settings.mixed_precision:
         keras.config.set_dtype_policy(f"mixed_{settings.mixed_precision}")
@@ -25,7 +25,7 @@ def precision(settings):
 
 
 def quieten(settings, model, optimizer):
-    """Free the pretrained part of noise; before the optimizer is built."""
+    """Keeps noise off the pretrained part; call it before the optimizer is built."""
     chosen = settings.fine_tuning
     if chosen and not chosen["noisy"] and langevin(settings.optimizer):
         variables = _trunk(settings, model).trainable_variables
@@ -52,7 +52,7 @@ class _Freezing(keras.callbacks.Callback):
         from keras_asgld.models.pretrained import set_trainable
 
         set_trainable(self.trunk, trainable)
-        # Both were traced for the other stage: its variables, its modes, its losses.
+        # Both were traced with the variables, modes and losses of the other stage.
         self.model.train_function = self.model.test_function = None
         self.model.make_train_function()
 

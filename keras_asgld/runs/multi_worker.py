@@ -78,7 +78,7 @@ def fit(model, strategy, data, settings, initial_epoch, epochs, callback):
 
 
 def _steps(model, strategy, score):
-    """Functions of a whole batch, to train and to judge: loss, sums and size."""
+    """Steps that train and judge: from a whole batch to its loss, sums and size."""
     replicas = strategy.num_replicas_in_sync
 
     def own(values):

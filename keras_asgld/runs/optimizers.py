@@ -82,9 +82,8 @@ OPTIMIZERS = {
         "keras.optimizers.RMSprop", {"learning_rate": {"digits": 0.01, "": 0.001}}
     ),
     # At temperature 0 these are the protocol's SGD, RMSprop but for its first steps,
-    # and momentum SGD; the
-    # coupled decay is the posterior's prior. The paper's SGLD has one noise for all
-    # rates, `temperature = sigma**2 / (2 * learning_rate)`.
+    # and momentum SGD; the coupled decay is the posterior's prior. The paper's SGLD has
+    # one noise for all rates, `temperature = sigma**2 / (2 * learning_rate)`.
     "sgld": Named(
         "keras_asgld.optimizers.SGLD",
         {"learning_rate": 0.1, "temperature": POSTERIOR},

@@ -91,7 +91,7 @@ def find(folder):
 
 
 def run_folder(folder, settings):
-    """Where, in the folder of a comparison, one of its runs is."""
+    """The path of a run, within the folder of its comparison."""
     name = re.sub(r"[^\w.=]+", "-", settings.optimizer).strip("-")
     return Path(folder) / "runs" / f"{name}-seed{settings.seed}"
 
@@ -138,7 +138,7 @@ def check_backend(folder, record, backend):
 
 
 def _fault(record):
-    """What keeps `record` from being one, or None."""
+    """Why `record` is no record, or None if it is one."""
     if not isinstance(record, dict):
         return "not a JSON object"
     if record.get("format") != FORMAT:

@@ -19,7 +19,7 @@ class Settings:
     `image_size` and `train_size` of None leave the data set as it is. `ensemble` is
     the number of last epochs whose weights are averaged over, or None; `monitor` is
     True where the noise is measured, else None. With a `validation_size` the run is
-    judged on so many training examples, which it is not trained on, and never sees
+    judged on that many training examples, which it is not trained on, and never sees
     the test set.
     """
 
@@ -99,7 +99,7 @@ class Settings:
 
     @property
     def judged_on(self):
-        """The part of the data that a run's numbers beside training's are of."""
+        """The part of the data, besides the training part, that a run is judged on."""
         return "validation" if self.validation_size else "test"
 
     def to_json(self):
@@ -119,13 +119,13 @@ def make(
     flags=None,
     **others,
 ):
-    """Settings with every choice the user left open made.
+    """Settings in which every choice that the user left open is made.
 
     Args:
         dataset, optimizer: Names in `TASKS` and `named.ALL`.
         model, epochs, batch_size: None takes the data set's.
         overrides: The user's hyperparameters for this optimizer.
-        weight_decay_mode: `"auto"` takes the recipe's.
+        weight_decay_mode: `"auto"` takes the optimizer's.
         drop_epochs: None takes three quarters of the epochs, the paper's 150
             of 200.
         flags: The command's flags by name, for those of fine-tuning.
@@ -166,12 +166,12 @@ def make(
 
 
 def known_optimizer(name):
-    """Raise where the list of optimizers holds a name that none has."""
+    """Raise if no optimizer has that name."""
     _known("optimizers", name, named.OPTIMIZERS)
 
 
 def _known_model(name):
-    # Here, since it loads Keras, and the command's help is to come at once.
+    # Imported here, since it loads Keras, and the command's help should come at once.
     from keras_asgld.models import building
 
     try:

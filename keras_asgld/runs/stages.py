@@ -64,11 +64,11 @@ def choose(values, model, optimizer, epochs):
 
 
 def _factor(optimizer):
-    """What the rate that suits a new layer is multiplied by for a whole network.
+    """The factor from the rate that suits a new layer to that of a whole network.
 
     A pretrained network's gradients are large, and a step in proportion to them has to
-    be small. How small depends on the network: with MobileNetV2 asgld unlearns all at
-    .001, with a ResNet-20 it learns fastest at .1. At .0001 neither loses anything
+    be small. How small depends on the network: MobileNetV2 forgets everything with
+    asgld at .001, and a ResNet-20 learns fastest at .1. At .0001 neither loses anything
     (benchmarks/unfreezing.py). Adaptive methods go on learning at .1.
     """
     return 0.1 if optimizer.startswith(_ADAPTIVE) else 0.0001

@@ -8,7 +8,7 @@ import os
 from keras_asgld.runs.files import ExperimentError
 
 
-@functools.cache  # TensorFlow takes one configuration of workers a process
+@functools.cache  # TensorFlow takes one configuration of workers per process
 def make(name):
     """An object with a `scope()` for building and compiling the model in.
 

@@ -12,9 +12,10 @@ class Score:
     """A number for a network's outputs: how it is called, shown and computed.
 
     Attributes:
-        metric: Its name in records, after `train_`, `test_` or `validation_`.
+        metric: Its name in records, preceded by `train_`, `test_` or `validation_`.
         title: Its name in tables and pictures.
-        scale, unit, digits: How it is written: `scale * value`, so many digits, `unit`.
+        scale, unit, digits: How it is written: `scale * value` to so many digits, then
+            `unit`.
         lowest, highest: What it cannot go beyond.
         higher_is_better: Whether a larger number is a better one.
     """
@@ -29,7 +30,7 @@ class Score:
     higher_is_better: bool = True
 
     def text(self, value):
-        """The number as a reader wants it; None is of a run that diverged."""
+        """The number as a reader wants it; None stands for a run that diverged."""
         if value is None:
             return "diverged"
         return f"{self.scale * value:.{self.digits}f}{self.unit}"
@@ -107,7 +108,7 @@ class Task:
 
     Attributes:
         model: The network's name.
-        epochs, batch_size: How long, in steps of how many examples.
+        epochs, batch_size: How long it is trained, and on how many examples a step.
         examples: How many there are to train on, without a subset.
         score: How the network is judged; its loss goes with it.
         prepared: Whether the data come out of a directory of TFDS.
@@ -136,9 +137,9 @@ PREPARED = tuple(name for name, task in TASKS.items() if task.prepared)
 
 
 def score(settings):
-    """The score of a run of these settings, a dict as a record holds it.
+    """The score of a run with these settings, a dict as a record holds it.
 
-    Records may be of data sets that are no longer known; those were all classes.
+    Records may be of data sets that are no longer known; all of those had classes.
     """
     task = TASKS.get(settings.get("dataset"))
     return task.score if task else ACCURACY

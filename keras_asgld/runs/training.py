@@ -30,7 +30,7 @@ from keras_asgld.runs import (
 from keras_asgld.runs.files import ExperimentError
 
 WEIGHTS = "model.weights.h5"
-# What a checkpoint says of the run that it is of, as the record does.
+# What a checkpoint says of its run, as the record does.
 _IDENTITY = ("settings", "initial_weights_sha256")
 
 
@@ -56,7 +56,7 @@ def run(
         progress: A `Progress`, told of every step, epoch and warning.
         keep_weights: Whether to leave the final weights as `model.weights.h5`.
         tensorboard: Whether to leave event files for TensorBoard.
-        network: A function of a seed that builds the network, where it is none by name.
+        network: A function of a seed that builds the network, if it has no name.
 
     Returns:
         The record, a dict as `records` describes it, `"finished"` or, where the
@@ -174,8 +174,8 @@ class _Recorder(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def on_epoch_end(self, epoch, logs=None):
-        # Without the first step, which holds the compilation; a median, for the last
-        # one may hold another, its batch being smaller.
+        # Without the first step, which includes compiling; a median, since the last
+        # one, whose batch is smaller, may include it too.
         steps = np.diff(self.ends)[1:]
         numbers = {
             "epoch": epoch + 1,
@@ -206,8 +206,8 @@ class _Recorder(keras.callbacks.Callback):
 def _jit_compile(settings):
     """Whether the step is compiled; with "auto" as suits backend and device.
 
-    JAX has no other way that is not slow, PyTorch's compiler is for who asks for it,
-    and TensorFlow's XLA pays on an accelerator.
+    On JAX everything else is slow, PyTorch's compiler is for those who ask for it, and
+    TensorFlow's XLA pays on an accelerator.
     """
     if settings.jit_compile != "auto":
         return settings.jit_compile == "on"
@@ -220,7 +220,7 @@ def _jit_compile(settings):
 def _make_deterministic(seed, jit_compile):
     keras.backend.clear_session()
     if keras.backend.backend() == "jax":
-        # What `set_random_seed` does there, but that it imports TensorFlow if it can.
+        # What `set_random_seed` does, but that also imports TensorFlow if it can.
         random.seed(seed)
         np.random.seed(seed)
     else:
@@ -272,12 +272,12 @@ def _state(model):
 
 
 def _own_epochs(folder, notes, before, record, settings):
-    """The epochs of a checkpoint, once it is clear that it is of this very run.
+    """The epochs of a checkpoint, once it has been checked to be of this very run.
 
     Raises:
         ExperimentError: It is of a run with other settings or other initial weights.
     """
-    if isinstance(notes, list):  # of a version whose checkpoints did not say
+    if isinstance(notes, list):  # written by a version that did not say
         if before is None:
             raise ExperimentError(
                 f"{folder} holds checkpoints and no record of what they are of: "
@@ -295,7 +295,7 @@ def _own_epochs(folder, notes, before, record, settings):
 
 
 def _check_weights(folder, record):
-    """Refuse to call a run finished whose weights are not there, or not sound."""
+    """Refuse to call a run finished if its weights are missing or damaged."""
     path = folder / WEIGHTS
     try:
         sound = record.get("weights_sha256") in (None, _digest(path))

@@ -23,7 +23,7 @@ NOISE = (
 
 
 def callbacks(settings, folder, optimizer, tensorboard):
-    """What is to stand before the callback that leaves checkpoints.
+    """The callbacks to put before the one that leaves checkpoints.
 
     Args:
         settings: The run's `Settings`.
@@ -52,7 +52,7 @@ def ensemble(settings, folder):
 
 
 def check_members(settings, folder, place, epochs):
-    """Refuse to go on without members that were left by the epochs so far.
+    """Refuse to go on if members that the epochs so far have left are missing.
 
     Args:
         settings: The run's `Settings`, with an `ensemble`.

@@ -1,4 +1,4 @@
-"""The main job: several optimizers and seeds on one task, a table and a figure."""
+"""The main job: several optimizers and seeds on one task, a table and a picture."""
 
 import json
 
@@ -10,7 +10,7 @@ FIGURE = "curves.png"
 
 
 def compare(plan, folder, data, progress, recipe=None, tensorboard=False):
-    """Do every run of `plan` that is not yet done; write table and figure.
+    """Do every run of `plan` that is not done yet; write table and picture.
 
     The runs of one seed have the same initial weights and the same batches.
 

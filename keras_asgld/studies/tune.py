@@ -11,7 +11,7 @@ from keras_asgld.studies import found_rates
 
 RATES = 5  # Wilson et al. 2017, whose protocol the paper follows
 FACTOR = math.sqrt(10)
-MOST = 11  # rates; a number that no longer falls at an end must not go on for ever
+MOST = 11  # rates; where the best stays at an end, the search stops here
 
 
 def tune(bases, folder, data, progress):
@@ -113,7 +113,7 @@ def _row(optimizer, settings, trials):
     score = tasks.TASKS[settings.dataset].score
     scores = _scores(trials)
     step = best(scores, score.higher_is_better)
-    # The temperature belongs to the number of examples, which tuning cuts.
+    # The temperature depends on the number of examples, which is smaller in tuning.
     found = {
         name: value
         for name, value in settings.hyperparameters.items()
