@@ -9,6 +9,9 @@ import numbers
 from pathlib import Path
 
 LONGEST = 200
+# What float32 holds with all its digits; smaller numbers become zero on many devices.
+SMALLEST_FLOAT32 = 2.0**-126
+LARGEST_FLOAT32 = (2 - 2.0**-23) * 2.0**127
 
 
 def require(good, name, value, constraint, error=ValueError, show=repr):
@@ -91,6 +94,13 @@ def check_boolean(name, value, error=ValueError):
     require(isinstance(value, bool), name, value, "True or False", error)
 
 
+def check_float32(name, value, error=ValueError):
+    """Raises unless float32 holds the number `value`, zero included."""
+    good = value == 0 or SMALLEST_FLOAT32 <= abs(value) <= LARGEST_FLOAT32
+    constraint = "0, or a number of 1.2e-38 to 3.4e38 in size, as float32 holds"
+    require(good, name, value, constraint, error, str)
+
+
 def check_choice(name, value, choices, error=ValueError, show=repr):
     """Raises unless `value` is one of `choices`, which are strings."""
     good = isinstance(value, str) and value in choices
@@ -133,11 +143,15 @@ def _as_float(value):
         return math.inf if value > 0 else -math.inf
 
 
+def shortened(text, longest=LONGEST):
+    """A string without what is beyond its first `longest` characters."""
+    if len(text) <= longest:
+        return text
+    return f"{text[:longest]}… ({len(text)} characters)"
+
+
 def _shortened(value, show):
     try:
-        text = show(value)
+        return shortened(show(value))
     except ValueError:  # Python writes out no integer of more than 4,300 digits
         return f"<{type(value).__name__} too long to be shown>"
-    if len(text) <= LONGEST:
-        return text
-    return f"{text[:LONGEST]}… ({len(text)} characters)"

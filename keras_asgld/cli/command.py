@@ -4,16 +4,17 @@ What is heavy to import is imported where it is needed, so that help and errors 
 the flags come at once.
 """
 
+import contextlib
+import os
 import re
 import sys
 from pathlib import Path
 
-from absl import flags
-
+from keras_asgld.checks import shortened
 from keras_asgld.cli import options
 from keras_asgld.runs import environment, records, settings, strategies, tasks
 from keras_asgld.runs import optimizers as named
-from keras_asgld.runs.files import ExperimentError, make_folder
+from keras_asgld.runs.files import ExperimentError, new_folder, reason
 from keras_asgld.version import __version__
 
 HELP = """keras-asgld: Langevin optimizers, compared with others on real tasks
@@ -26,8 +27,14 @@ HELP = """keras-asgld: Langevin optimizers, compared with others on real tasks
 keras-asgld COMMAND --help lists a command's flags; keras-asgld --version."""
 
 
+_CLOSED_PIPE = 141  # what shells say of a program whose reader has gone: 128 + SIGPIPE
+
+
 def run():
     """The console script: runs the command line and exits with its status."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # as it is where a shell has closed it
+            stream.reconfigure(errors="replace")
     sys.exit(main(sys.argv[1:]))
 
 
@@ -39,12 +46,25 @@ def main(arguments):
 
     Returns:
         0; 1 where a run of `train` failed; 2 for wrong usage or missing, corrupt
-        or unwritable files; 130 after Ctrl-C.
+        or unwritable files; 130 after Ctrl-C; 141 where what it prints is read no
+        longer.
     """
     try:
-        return _dispatch(arguments)
-    except (flags.Error, ExperimentError) as error:
+        status = _dispatch(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a fault can still be told
+        return status
+    except ExperimentError as error:
         return _complain(error, 2)
+    except MemoryError:
+        return _complain("out of memory: choose something smaller", 2)
+    except BrokenPipeError:
+        _drop_output()
+        return _CLOSED_PIPE
+    except OSError as error:
+        _drop_output()
+        place = error.filename or "standard output"
+        return _complain(f"{place}: {reason(error)}", 2)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", 130)
 
@@ -79,19 +99,29 @@ def _compare(values, _):
     folder = Path(
         values["out_dir"] or f"asgld-results/{values['recipe'] or _task(first)}"
     )
-    make_folder(folder)
-    for run_settings in plan:
-        place = records.run_folder(folder, run_settings)
-        records.check_same(place, records.read(place), run_settings)
-
-    data = _load_data(values, first)
-    from keras_asgld.cli.progress import Progress
+    with new_folder(folder):
+        for run_settings in plan:
+            place = records.run_folder(folder, run_settings)
+            records.check_same(place, records.read(place), run_settings)
+        title, rows, calibrated = _run_all(values, plan, folder)
     from keras_asgld.reports import tables
+
+    _print_table(*tables.cells(rows, tasks.TASKS[first.dataset].score), title)
+    if calibrated:
+        _print_table(*calibrated)
+    print(f"records, table and figure: {folder}")
+    return 0
+
+
+def _run_all(values, plan, folder):
+    """What `compare.compare` returns of the plan."""
+    data = _load_data(values, plan[0])
+    from keras_asgld.cli.progress import Progress
     from keras_asgld.studies import compare, recipes
 
-    size = (len(plan), first.epochs, data.steps_per_epoch)
+    size = (len(plan), plan[0].epochs, data.steps_per_epoch)
     with Progress(*size, interval=10.0) as progress:
-        title, rows, calibrated = compare.compare(
+        return compare.compare(
             plan,
             folder,
             data,
@@ -99,11 +129,6 @@ def _compare(values, _):
             recipe=recipes.RECIPES.get(values["recipe"]),
             tensorboard=bool(values["tensorboard"]),
         )
-    _print_table(*tables.cells(rows, tasks.TASKS[first.dataset].score), title)
-    if calibrated:
-        _print_table(*calibrated)
-    print(f"records, table and figure: {folder}")
-    return 0
 
 
 def _tune(values, _):
@@ -124,16 +149,16 @@ def _tune(values, _):
             "`validation_size` must be at least 1. "
             f"Received: validation_size={values['validation_size']}"
         )
-    folder = make_folder(values["out_dir"] or f"asgld-results/{_task(plan[0])}-tuning")
-
-    data = _load_data(values, plan[0])
-    from keras_asgld.cli.progress import Progress
-    from keras_asgld.studies import tune
-
     bases = {name: [s for s in plan if s.optimizer == name] for name in optimizers}
-    size = (len(plan) * tune.RATES, plan[0].epochs, data.steps_per_epoch)
-    with Progress(*size, interval=10.0) as progress:
-        title, rows = tune.tune(bases, folder, data, progress)
+    default = f"asgld-results/{_task(plan[0])}-tuning"
+    with new_folder(values["out_dir"] or default) as folder:
+        data = _load_data(values, plan[0])
+        from keras_asgld.cli.progress import Progress
+        from keras_asgld.studies import tune
+
+        size = (len(plan) * tune.RATES, plan[0].epochs, data.steps_per_epoch)
+        with Progress(*size, interval=10.0) as progress:
+            title, rows = tune.tune(bases, folder, data, progress)
     _print_table(*tune.table(rows), title)
     print(f"records, table and figure: {folder}")
     return 0
@@ -144,15 +169,14 @@ def _train(values, _):
     if chosen.strategy == "multiworker":
         print(strategies.waiting(), file=sys.stderr)
     default = f"asgld-results/{_task(chosen)}-{chosen.optimizer}-seed{chosen.seed}"
-    folder = make_folder(values["out_dir"] or default)
-    records.check_same(folder, records.read(folder), chosen)
+    with new_folder(values["out_dir"] or default) as folder:
+        records.check_same(folder, records.read(folder), chosen)
+        data = _load_data(values, chosen)
+        from keras_asgld.cli.progress import Progress
+        from keras_asgld.runs import training
 
-    data = _load_data(values, chosen)
-    from keras_asgld.cli.progress import Progress
-    from keras_asgld.runs import training
-
-    with Progress(1, chosen.epochs, data.steps_per_epoch) as progress:
-        record = training.run(chosen, folder, data, progress, keep_weights=True)
+        with Progress(1, chosen.epochs, data.steps_per_epoch) as progress:
+            record = training.run(chosen, folder, data, progress, keep_weights=True)
     print(f"record and weights: {folder}")
     return 1 if record["status"] == "failed" else 0
 
@@ -274,5 +298,16 @@ def _print_table(header, lines, title):
 
 
 def _complain(error, status):
-    print("keras-asgld: " + " ".join(str(error).split()), file=sys.stderr)
+    # A word that fills a screen would hide what is wrong with it.
+    line = " ".join(shortened(word) for word in str(error).split())
+    with contextlib.suppress(OSError):
+        print(f"keras-asgld: {line}", file=sys.stderr)
     return status
+
+
+def _drop_output():
+    """Give up what standard output still holds: Python would fail with it at exit."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,11 +1,13 @@
 """The command's flags: what each subcommand takes, its help, what the values mean."""
 
 import functools
+import itertools
 import math
 import textwrap
 
 from absl import flags
 
+from keras_asgld.checks import require, shortened
 from keras_asgld.runs import optimizers as named
 from keras_asgld.runs import settings, stages, tasks
 from keras_asgld.runs.files import ExperimentError
@@ -15,6 +17,8 @@ _NAMES = ", ".join(named.OPTIMIZERS)
 _EPOCHS = ", ".join(f"{name} {task.epochs}" for name, task in tasks.TASKS.items())
 _BATCH = ", ".join(f"{name} {task.batch_size}" for name, task in tasks.TASKS.items())
 _MODELS = "digits, cnn, resnet34, densenet121, applications/MobileNetV2, hub/HANDLE, …"
+
+MOST_SEEDS = 10_000
 
 # Group → flag → (kind, default, help). A kind that is a tuple lists the choices.
 _TASK = {
@@ -134,20 +138,39 @@ def parse(command, arguments):
     """The flags' values by name, and what else stands on the command line.
 
     Raises:
-        absl.flags.Error: An unknown flag or a value that cannot be one.
+        ExperimentError: An unknown flag or a value that cannot be one.
     """
     values = flags.FlagValues()
     values.set_gnu_getopt(True)
     for group in GROUPS[command].values():
         for name, (kind, default, text) in group.items():
             _define(kind)(name, default, help=text, flag_values=values)
-    others = values([command, *arguments])[1:]
     names = [name for group in GROUPS[command].values() for name in group]
+    _check_names(names, arguments)
+    try:
+        others = values([command, *arguments])[1:]
+    except (flags.Error, ValueError) as error:
+        raise ExperimentError(error) from error
     chosen = {name: values[name].value for name in names}
     if chosen.get("recipe"):
         given = [name for name in names if values[name].present]
         chosen |= _frozen(chosen["recipe"], given)
     return chosen, others
+
+
+def _check_names(names, arguments):
+    """Raise at a flag that there is none of.
+
+    absl would take for flags of this command its own two, which read any file and
+    silence any mistake; and to a long name it seeks the nearest by recursion.
+    """
+    longest = max(map(len, names)) + len("no")
+    for word in itertools.takewhile("--".__ne__, arguments):
+        name = word.lstrip("-").partition("=")[0]
+        if word.startswith("-") and (
+            name in ("flagfile", "undefok") or len(name) > longest
+        ):
+            raise ExperimentError(f"Unknown command line flag '{shortened(name)}'")
 
 
 def _frozen(recipe, given):
@@ -227,14 +250,16 @@ def seeds(text):
         numbers = [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
         numbers = []
-    if "," not in text:
-        numbers = list(range(numbers[0])) if numbers else []
-    if not numbers or len(set(numbers)) < len(numbers):
-        raise ExperimentError(
-            f"`seeds` must be a count or a list of different integers. "
-            f"Received: seeds={text}"
-        )
-    return numbers
+    if numbers and "," not in text:
+        good = 1 <= numbers[0] <= MOST_SEEDS
+        numbers = range(numbers[0]) if good else []
+    good = 1 <= len(numbers) <= MOST_SEEDS and len(set(numbers)) == len(numbers)
+    constraint = f"a count, or a list of different integers, of 1 to {MOST_SEEDS} seeds"
+    require(good, "seeds", text, constraint, ExperimentError, str)
+    good = all(0 <= seed < 2**32 for seed in numbers)
+    constraint = "integers in [0, 2**32)"
+    require(good, "seeds", text, constraint, ExperimentError, str)
+    return list(numbers)
 
 
 def drop_epochs(parts):
@@ -244,10 +269,14 @@ def drop_epochs(parts):
     try:
         return [int(part) for part in parts]
     except ValueError:
-        raise ExperimentError(
-            "`drop_epochs` must be integers or none. "
-            f"Received: drop_epochs={','.join(parts)}"
-        ) from None
+        require(
+            False,
+            "drop_epochs",
+            ",".join(parts),
+            "integers or none",
+            ExperimentError,
+            str,
+        )
 
 
 def overrides(name, text, optimizers):
@@ -256,22 +285,21 @@ def overrides(name, text, optimizers):
         return {}
     takers = [o for o in optimizers if name in named.ALL[o].hyperparameters]
     values = {}
+    check = functools.partial(
+        require, name=name, value=text, error=ExperimentError, show=str
+    )
     for part in text.split(","):
-        optimizer, _, number = part.strip().rpartition("=")
+        optimizer, equals, number = part.strip().rpartition("=")
         try:
             value = float(number)
         except ValueError:
             value = math.nan
-        if not math.isfinite(value) or (not optimizer and "," in text):
-            raise ExperimentError(
-                f"`{name}` must be a number, or NAME=NUMBER,NAME=NUMBER. "
-                f"Received: {name}={text}"
-            )
-        if optimizer and optimizer not in takers:
-            raise ExperimentError(
-                f"`{name}` is for {', '.join(takers) or 'none of the optimizers'} "
-                f"here. Received: {name}={text}"
-            )
+        # A name is needed where a sign of equality or a comma says that one comes.
+        good = math.isfinite(value) and (optimizer or not (equals or "," in text))
+        check(good, constraint="a number, or NAME=NUMBER,NAME=NUMBER")
+        some = ", ".join(takers) or "none of the optimizers"
+        check(not optimizer or optimizer in takers, constraint=f"for {some} here")
+        check(optimizer not in values, constraint="given once for each optimizer")
         values |= dict.fromkeys([optimizer] if optimizer else takers, value)
     if not values:
         raise ExperimentError(

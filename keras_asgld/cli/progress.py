@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from keras_asgld.runs import records, tasks
+from keras_asgld.runs import record_contents, tasks
 
 
 class Progress:
@@ -118,7 +118,7 @@ class Progress:
 
     def _judged(self, numbers, name=False):
         """The score on the part of the data that the run is judged on, and its name."""
-        score, part = tasks.score(self.settings), records.part(self.settings)
+        score, part = tasks.score(self.settings), record_contents.part(self.settings)
         title = f" {score.title}" if name else ""
         return f"{part}{title} {score.text(numbers.get(f'{part}_{score.metric}'))}"
 

@@ -1,13 +1,16 @@
 """Any network of `keras.applications`, fed by this package's pipelines."""
 
 import inspect
+import math
 
 import keras
 from keras import layers
 
+from keras_asgld.checks import require
 from keras_asgld.models.pretrained import set_trainable
 
 PREFIX = "applications/"
+LARGEST_ARGUMENT = 100  # a network a hundred times as wide fits no memory
 
 
 def application_names():
@@ -55,23 +58,53 @@ def application(name, input_shape, classes, *, weights=None, mean=0.0, std=1.0):
     return keras.Model(inputs, x, name=name.lower())
 
 
+def check_arguments(argument, text):
+    """Raises a ValueError that names `argument` unless `text` sets what can be set.
+
+    Args:
+        argument: What the user calls the argument that `text` was given for.
+        text: `PREFIX` and a name of `application_names`, perhaps with `":alpha=0.35"`.
+    """
+    name, colon, setting = text.removeprefix(PREFIX).partition(":")
+    if not colon:
+        return
+    known = _numbers(name)
+    key, _, value = setting.partition("=")
+    try:
+        number = float(value)
+    except ValueError:
+        number = math.nan
+    good = key in known and 0 < number <= LARGEST_ARGUMENT
+    if good and isinstance(known[key], int):
+        good = number.is_integer()
+    example = "applications/MobileNetV2:alpha=0.35"
+    require(
+        good,
+        argument,
+        text,
+        f"a network alone, or set one of its numbers ({', '.join(known) or 'none'} of "
+        f"{name}) to a positive one of at most {LARGEST_ARGUMENT}, as in {example}",
+    )
+
+
 def _arguments(text):
     """`NAME:alpha=0.35` as the name and a dictionary."""
+    check_arguments("name", text)
     name, colon, setting = text.partition(":")
     if not colon:
         return name, {}
     key, _, value = setting.partition("=")
-    known = inspect.signature(getattr(keras.applications, name)).parameters
-    try:
-        number = float(value)
-    except ValueError:
-        number = None
-    if key not in known or number is None:
-        raise ValueError(
-            f"`name` must set an argument of {name} to a number, as in "
-            f"applications/MobileNetV2:alpha=0.35. Received: name={text!r}"
-        )
-    return name, {key: number}
+    return name, {key: type(_numbers(name)[key])(float(value))}
+
+
+def _numbers(name):
+    """The numbers that a network can be told, with their defaults."""
+    parameters = inspect.signature(getattr(keras.applications, name)).parameters
+    return {
+        key: parameter.default
+        for key, parameter in parameters.items()
+        if type(parameter.default) in (int, float) and key != "classes"
+    }
 
 
 def _per_channel(value, input_shape):

@@ -7,7 +7,12 @@ import random
 
 from keras_asgld.checks import check_seed
 from keras_asgld.models import pretrained
-from keras_asgld.models.applications import PREFIX, application, application_names
+from keras_asgld.models.applications import (
+    PREFIX,
+    application,
+    application_names,
+    check_arguments,
+)
 from keras_asgld.models.densenet import densenet
 from keras_asgld.models.resnet import resnet
 from keras_asgld.models.saved_module import MAX_UNPACKED_BYTES
@@ -117,6 +122,8 @@ def check_name(argument, name):
             f"network of keras.applications, or {pretrained.PREFIX}HANDLE.{hint} "
             f"Received: {argument}={name!r}"
         )
+    if not is_hub and name.startswith(PREFIX):
+        check_arguments(argument, name)
 
 
 def _plain(name):

@@ -3,7 +3,7 @@
 import statistics
 
 from keras_asgld.reports import drawing, tables
-from keras_asgld.runs.probabilities import KINDS, NAMES
+from keras_asgld.runs.record_contents import CALIBRATION, KINDS
 
 FIGURE = "reliability.png"
 
@@ -13,12 +13,12 @@ def summarize(records):
 
     Returns:
         A list of dicts: `optimizer`, `kind`, `runs`, and for each number of
-        `probabilities.NAMES` a dict of `mean` and `std` (None for a single run).
+        `CALIBRATION` a dict of `mean` and `std` (None for a single run).
     """
     rows = []
     for (optimizer, kind), numbers in _by_optimizer(records).items():
         row = {"optimizer": optimizer, "kind": kind, "runs": len(numbers)}
-        for name in NAMES:
+        for name in CALIBRATION:
             values = [each[name] for each in numbers]
             std = statistics.stdev(values) if len(values) > 1 else None
             row[name] = {"mean": statistics.fmean(values), "std": std}
@@ -39,14 +39,14 @@ def title(records):
 
 def cells(rows):
     """The table as text: its header and its lines."""
-    header = ["optimizer", "weights", *NAMES.values(), "runs"]
+    header = ["optimizer", "weights", *CALIBRATION.values(), "runs"]
     lines = []
     for row in rows:
         numbers = [
             _spread(row[name], 100, " %", 2)
             if name in ("accuracy", "expected_calibration_error")
             else _spread(row[name], 1, "", 4)
-            for name in NAMES
+            for name in CALIBRATION
         ]
         kind = KINDS[row["kind"]]
         lines.append([row["optimizer"], kind, *numbers, str(row["runs"])])

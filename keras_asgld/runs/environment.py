@@ -5,7 +5,6 @@ import importlib
 import os
 import platform
 import sys
-from importlib import metadata
 
 from keras_asgld.runs.files import ExperimentError
 from keras_asgld.version import __version__
@@ -57,12 +56,16 @@ def quiet_tensorflow():
 def versions():
     """The versions that can change a number."""
     import keras
+    import numpy
 
+    # The modules' own words: what they were installed as has many names, such as
+    # tensorflow-cpu.
+    backend = importlib.import_module(keras.backend.backend())
     return {
         "keras_asgld": __version__,
         "keras": keras.__version__,
-        keras.backend.backend(): metadata.version(_PACKAGES[keras.backend.backend()]),
-        "numpy": metadata.version("numpy"),
+        keras.backend.backend(): str(backend.__version__),
+        "numpy": numpy.__version__,
         "python": platform.python_version(),
         "backend": keras.backend.backend(),
     }
@@ -89,9 +92,6 @@ def devices():
     import torch  # whose devices Keras cannot list
 
     return [f"gpu:{i}" for i in range(torch.cuda.device_count())] or ["cpu:0"]
-
-
-_PACKAGES = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch"}
 
 
 def _processor():

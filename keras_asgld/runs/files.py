@@ -1,13 +1,21 @@
 """Whole files and writable folders, and errors that fit on one line."""
 
 import contextlib
+import json
 import tempfile
 from pathlib import Path
 
 from keras_asgld import atomic
 from keras_asgld.atomic import remove_partial
 
-__all__ = ["ExperimentError", "make_folder", "remove_partial", "replacing", "write"]
+__all__ = [
+    "ExperimentError",
+    "new_folder",
+    "read_json",
+    "remove_partial",
+    "replacing",
+    "write",
+]
 
 
 class ExperimentError(Exception):
@@ -16,7 +24,8 @@ class ExperimentError(Exception):
 
 def write(path, data):
     """Write `data` (str, or bytes in pieces) so that no reader ever sees half of it."""
-    pieces = [data.encode()] if isinstance(data, str) else data
+    # A name that is no text to Unicode, as a folder's may be, is told by its bytes.
+    pieces = [data.encode(errors="backslashreplace")] if isinstance(data, str) else data
     with replacing(path) as partial, open(partial, "wb") as file:
         file.writelines(pieces)
 
@@ -31,20 +40,54 @@ def replacing(path):
         raise ExperimentError(f"cannot write {path}: {reason(error)}") from error
 
 
-def make_folder(path):
-    """Create the folder `path` and make sure that files can be written in it."""
-    path = Path(path)
+def read_json(path, advice=""):
+    """What the file `path` holds, which must be JSON.
+
+    Raises:
+        FileNotFoundError: There is none.
+        ExperimentError: It cannot be read or is no JSON, and what `advice` says.
+    """
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path, prefix=atomic.PARTIAL):
-            pass
+        return json.loads(Path(path).read_bytes())
+    except FileNotFoundError:
+        raise
     except OSError as error:
-        raise ExperimentError(
-            f"cannot write to the folder {path}: {reason(error)}"
-        ) from error
-    return path
+        raise ExperimentError(f"{path}: {reason(error)}") from error
+    except RecursionError as error:
+        raise ExperimentError(f"{path}: nested too deeply{advice}") from error
+    except ValueError as error:
+        raise ExperimentError(f"{path}: no whole JSON ({error}){advice}") from error
+
+
+@contextlib.contextmanager
+def new_folder(path):
+    """The folder `path`, made if it is missing, and found to be one to write in.
+
+    Where the block fails before anything is in it, it is removed again, with those
+    above it that were missing too.
+    """
+    path = Path(path)
+    made = []
+    try:
+        try:
+            missing = [each for each in (path, *path.parents) if not each.exists()]
+            for each in reversed(missing):
+                each.mkdir(exist_ok=True)
+                made.insert(0, each)
+            with tempfile.TemporaryFile(dir=path, prefix=atomic.PARTIAL):
+                pass
+        except (OSError, ValueError) as error:
+            raise ExperimentError(
+                f"cannot write to the folder {path}: {reason(error)}"
+            ) from error
+        yield path
+    except BaseException:
+        with contextlib.suppress(OSError):  # somebody's files are in it
+            for each in made:
+                each.rmdir()
+        raise
 
 
 def reason(error):
     """The operating system's words alone, on one line."""
-    return error.strerror or " ".join(str(error).split())
+    return getattr(error, "strerror", None) or " ".join(str(error).split())

@@ -216,7 +216,5 @@ def _schedule(settings, steps_per_epoch):
     # PiecewiseConstantDecay keeps the old value while step <= boundary, and the
     # first step after `epoch` whole epochs has number epoch * steps_per_epoch.
     boundaries = [epoch * steps_per_epoch - 1 for epoch, _ in changes]
-    values = [value]
-    for _, factor in changes:
-        values.append(values[-1] * factor)
+    values = stages.rates(settings, value)
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)

@@ -6,16 +6,7 @@ import keras
 import numpy as np
 
 from keras_asgld import calibration
-
-NAMES = {
-    "accuracy": "test accuracy",
-    "negative_log_likelihood": "neg. log-likelihood",
-    "brier_score": "Brier score",
-    "expected_calibration_error": "calibration error",
-    "scrambled_entropy": "entropy, scrambled",
-}
-# The keys of a record's "calibration", by the name in tables and pictures.
-KINDS = {"last": "last weights", "ensemble": "ensemble"}
+from keras_asgld.runs.record_contents import KINDS
 
 
 def measure(model, ensemble, data):
@@ -27,7 +18,7 @@ def measure(model, ensemble, data):
         data: A `Data`.
 
     Returns:
-        A dict that JSON can hold: by key of `KINDS`, the numbers of `NAMES`, the
+        A dict that JSON can hold: by key of `KINDS`, the numbers of `CALIBRATION`, the
         `entropy` on the test pictures, a `reliability` diagram, and the ensemble's
         number of `members`.
     """
@@ -44,7 +35,7 @@ def measure(model, ensemble, data):
 
     found = {
         kind: _numbers(predict(pictures), labels, predict(strange))
-        for kind, predict in {"last": last, "ensemble": mean}.items()
+        for kind, predict in zip(KINDS, (last, mean), strict=True)
     }
     found["ensemble"]["members"] = len(ensemble)
     return found

@@ -2,42 +2,17 @@
 
 import dataclasses
 import json
-import math
-import numbers
 import re
 from pathlib import Path
 
-from keras_asgld.runs import files, tasks
+from keras_asgld.runs import files, record_contents
 from keras_asgld.runs.files import ExperimentError
 
 NAME = "record.json"
-FORMAT = 1
-STATUSES = ("running", "finished", "failed")
-_FIELDS = {
-    "status": str,
-    "settings": dict,
-    "versions": dict,
-    "machine": dict,
-    "epochs": list,
-}
-
-
-def part(settings):
-    """The part of the data that a run of `settings` (a dict) is judged on."""
-    return "validation" if settings.get("validation_size") else "test"
-
-
-def number_names(settings):
-    """The names of an epoch's numbers, for a run of `settings` (a dict).
-
-    A run that held examples out for validation says so in every name. A diverged
-    epoch's numbers are null, since JSON has no infinity.
-    """
-    metric = tasks.score(settings).metric
-    judged_on = part(settings)
-    return [
-        f"{place}_{name}" for place in ("train", judged_on) for name in ("loss", metric)
-    ]
+_ADVICE = (
+    "; remove this file and give again the very command that wrote it, which goes on "
+    "from the last checkpoint"
+)
 
 
 def write(folder, record):
@@ -55,17 +30,10 @@ def read(folder):
     """
     path = Path(folder) / NAME
     try:
-        record = json.loads(path.read_bytes())
+        record = files.read_json(path, _ADVICE)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise ExperimentError(f"{path}: {files.reason(error)}") from error
-    except ValueError as error:
-        raise ExperimentError(
-            f"{path}: no whole JSON ({error}); remove this file and give again the "
-            "very command that wrote it, which goes on from the last checkpoint"
-        ) from error
-    fault = _fault(record)
+    fault = record_contents.fault(record)
     if fault:
         raise ExperimentError(f"{path}: no record of a run: {fault}")
     return record
@@ -79,8 +47,11 @@ def find(folder):
             them is corrupt or of a run that was judged on validation data.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise ExperimentError(f"no such folder: {folder}")
+    try:
+        if not folder.is_dir():
+            raise ExperimentError(f"no such folder: {folder}")
+    except OSError as error:  # a name that is too long
+        raise ExperimentError(f"{folder}: {files.reason(error)}") from error
     paths = sorted(folder.glob(NAME)) or sorted(folder.glob(f"runs/*/{NAME}"))
     if not paths:
         raise ExperimentError(f"no records in {folder}")
@@ -135,36 +106,3 @@ def check_backend(folder, record, backend):
             f"{folder} holds a run made on {made_on}, not {backend}: "
             "choose another --out_dir or remove it"
         )
-
-
-def _fault(record):
-    """Why `record` is no record, or None if it is one."""
-    if not isinstance(record, dict):
-        return "not a JSON object"
-    if record.get("format") != FORMAT:
-        return f"`format` must be {FORMAT}"
-    for name, kind in _FIELDS.items():
-        if not isinstance(record.get(name), kind):
-            return f"`{name}` is missing or of the wrong type"
-    if record["status"] not in STATUSES:
-        return f"`status` must be one of {', '.join(STATUSES)}"
-    for name in ("dataset", "model", "optimizer"):
-        if not isinstance(record["settings"].get(name), str):
-            return f"`settings.{name}` is missing or of the wrong type"
-    known = number_names(record["settings"])
-    for i, epoch in enumerate(record["epochs"]):
-        if not isinstance(epoch, dict) or epoch.get("epoch") != i + 1:
-            return f"`epochs[{i}]` is not epoch {i + 1}"
-        for name in (*known, "learning_rate", "seconds", "step_seconds"):
-            if name not in epoch or not _is_number(epoch[name]):
-                return f"`epochs[{i}].{name}` is missing or no number"
-    if record["status"] == "finished" and not record["epochs"]:
-        return "finished with no epochs"
-    return None
-
-
-def _is_number(value):
-    if value is None:
-        return True
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    return is_number and math.isfinite(value)

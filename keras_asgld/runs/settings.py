@@ -3,12 +3,20 @@
 import dataclasses
 import math
 
-from keras_asgld.checks import check_choice, require
+from keras_asgld.checks import (
+    LARGEST_FLOAT32,
+    check_choice,
+    check_float32,
+    require,
+)
 from keras_asgld.runs import optimizers as named
 from keras_asgld.runs import stages
 from keras_asgld.runs.files import ExperimentError
 from keras_asgld.runs.tasks import ACCURACY, TASKS
 
+# What TensorFlow counts in 32 bits; pictures of a longer side fill the memory.
+LARGEST = 2**31 - 1
+LARGEST_PICTURE = 4096
 STRATEGIES = ("one", "mirrored", "multiworker")
 
 
@@ -53,6 +61,8 @@ class Settings:
         for name in ("epochs", "batch_size", "image_size", "train_size"):
             value = getattr(self, name)
             _check(name, value, value is None or value >= 1, "at least 1")
+            most = LARGEST_PICTURE if name == "image_size" else LARGEST
+            _check(name, value, value is None or value <= most, f"at most {most}")
         if self.ensemble is not None:
             good = TASKS[self.dataset].score is ACCURACY
             constraint = f"left out with --dataset={self.dataset}, which has no classes"
@@ -88,10 +98,16 @@ class Settings:
         for i, epoch in enumerate(self.drop_epochs):
             after = epoch > self.drop_epochs[i - 1] if i else epoch >= 1
             _check("drop_epochs", self.drop_epochs, after, "rising and at least 1")
-        for name, value in self.hyperparameters.items():
+        numbers = {"weight_decay": self.weight_decay, "drop_factor": self.drop_factor}
+        for name, value in (numbers | self.hyperparameters).items():
             _check(name, value, 0 <= value < math.inf, "finite and not negative")
+            check_float32(name, value, ExperimentError)
+        top = max(stages.rates(self, self.hyperparameters["learning_rate"]))
+        constraint = "a factor of rates that float32 holds"
+        _check("drop_factor", self.drop_factor, top <= LARGEST_FLOAT32, constraint)
         momentum = self.hyperparameters.get("momentum", 0)
-        _check("momentum", momentum, momentum < 1, "in the range [0, 1)")
+        constraint = "in the range [0, 1), and below 1 in float32 too"
+        _check("momentum", momentum, momentum <= 1 - 2.0**-24, constraint)
 
     @property
     def label(self):

@@ -1,5 +1,6 @@
 """The flags of fine-tuning: what they mean together, and what the rate follows."""
 
+from keras_asgld.checks import check_float32, require
 from keras_asgld.runs.files import ExperimentError
 
 FLAGS = {
@@ -53,6 +54,7 @@ def choose(values, model, optimizer, epochs):
     factor = _factor(optimizer) if factor is None else factor
     _check("freeze", freeze, freeze >= 0, "not negative")
     _check("unfreeze_factor", factor, 0 < factor <= 1, "in the range (0, 1]")
+    check_float32("unfreeze_factor", factor, ExperimentError)
     return chosen | {
         "fine_tuning": {
             "weights": weights,
@@ -83,8 +85,13 @@ def rate_changes(settings):
     return sorted(change for change in changes if change[0] < settings.epochs)
 
 
+def rates(settings, rate):
+    """The learning rate from the start on, and after each change."""
+    found = [rate]
+    for _, factor in rate_changes(settings):
+        found.append(found[-1] * factor)
+    return found
+
+
 def _check(name, value, good, constraint):
-    if not good:
-        raise ExperimentError(
-            f"`{name}` must be {constraint}. Received: {name}={value}"
-        )
+    require(good, name, value, constraint, ExperimentError, str)

@@ -19,6 +19,7 @@ from keras_asgld.runs import (
     files,
     fine_tuning,
     probabilities,
+    record_contents,
     records,
     strategies,
     tasks,
@@ -66,9 +67,8 @@ def run(
         ExperimentError: `folder` holds a run with other settings or a corrupt
             record, or cannot be written.
     """
-    folder = files.make_folder(folder)
     with contextlib.ExitStack() as stack:
-        place = folder
+        place = folder = stack.enter_context(files.new_folder(folder))
         if not strategies.is_chief(settings.strategy):
             # Reading the variables takes all workers, so all save; one of them counts.
             place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
@@ -155,7 +155,7 @@ class _Recorder(keras.callbacks.Callback):
 
     def __init__(self, record, folder, progress):
         super().__init__()
-        self.judged_on = records.part(record["settings"])
+        self.judged_on = record_contents.part(record["settings"])
         self.metric = tasks.score(record["settings"]).metric
         self.record = record
         self.folder = folder
@@ -328,7 +328,7 @@ def _new_record(settings, data, model):
     for variable in model.trainable_variables:
         digest.update(np.ascontiguousarray(variable.numpy()).tobytes())
     return {
-        "format": records.FORMAT,
+        "format": record_contents.FORMAT,
         "status": "running",
         "settings": settings.to_json(),
         "versions": environment.versions(),

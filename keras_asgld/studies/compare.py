@@ -28,17 +28,17 @@ def compare(plan, folder, data, progress, recipe=None, tensorboard=False):
         The table's title and rows, as `tables.summarize` gives them, and header,
         lines and title of the ensembles' table, or None where there is none.
     """
-    folder = files.make_folder(folder)
-    results = [
-        training.run(
-            settings,
-            records.run_folder(folder, settings),
-            data,
-            progress,
-            tensorboard=tensorboard,
-        )
-        for settings in plan
-    ]
+    with files.new_folder(folder) as folder:
+        results = [
+            training.run(
+                settings,
+                records.run_folder(folder, settings),
+                data,
+                progress,
+                tensorboard=tensorboard,
+            )
+            for settings in plan
+        ]
     rows = tables.summarize(results)
     title = describe(plan[0], results)
     found = {"title": title, "rows": rows}

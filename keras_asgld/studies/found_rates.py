@@ -27,17 +27,15 @@ def read(folder, dataset, model):
     """
     path = Path(folder) / NAME
     try:
-        content = json.loads(path.read_bytes())
-    except OSError as error:
+        content = files.read_json(path)
+    except FileNotFoundError as error:
         raise ExperimentError(f"{path}: {files.reason(error)}") from error
-    except ValueError as error:
-        raise ExperimentError(f"{path}: no whole JSON ({error})") from error
     try:
         if content["format"] != FORMAT:
             raise ValueError
         found = {row["optimizer"]: _tuned(row["tuned"]) for row in content["rows"]}
         tasks = [tuple(map(str, row["task"])) for row in content["rows"]]
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, OverflowError, LookupError, TypeError, AttributeError) as error:
         raise ExperimentError(f"{path}: no result of tune") from error
     for task in tasks:
         if task != (dataset, model):

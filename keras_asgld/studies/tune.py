@@ -4,6 +4,7 @@ import dataclasses
 import math
 import statistics
 
+from keras_asgld.checks import LARGEST_FLOAT32, SMALLEST_FLOAT32, require
 from keras_asgld.reports import rate_grid, tables
 from keras_asgld.runs import files, tasks, training
 from keras_asgld.runs.files import ExperimentError
@@ -33,21 +34,13 @@ def tune(bases, folder, data, progress):
     Returns:
         The title and the rows of the table.
     """
-    folder = files.make_folder(folder)
-    rows = []
-    for optimizer, settings in bases.items():
-        trials = {}
-        middle = settings[0].hyperparameters["learning_rate"]
-        higher = tasks.TASKS[settings[0].dataset].score.higher_is_better
-        while (steps := missing(_scores(trials), higher)) and len(trials) < MOST:
-            progress.extend(len(settings) * len(steps) if trials else 0)
-            for step in steps:
-                rate = float(f"{middle * FACTOR**step:.4g}")
-                trials[step] = (
-                    rate,
-                    [_trial(each, rate, folder, data, progress) for each in settings],
-                )
-        rows.append(_row(optimizer, settings[0], trials))
+    for settings in bases.values():
+        _check_middle(settings[0].hyperparameters["learning_rate"])
+    with files.new_folder(folder) as folder:
+        rows = [
+            _row(optimizer, settings[0], _trials(settings, folder, data, progress))
+            for optimizer, settings in bases.items()
+        ]
     title = _title(next(iter(bases.values())))
     found_rates.write(folder, title, rows)
     files.write(folder / "table.md", markdown(rows, title))
@@ -56,6 +49,31 @@ def tune(bases, folder, data, progress):
     except ExperimentError as error:
         progress.warn(str(error))
     return title, rows
+
+
+def _check_middle(rate):
+    """Refuse a middle from which the grid could grow beyond float32."""
+    require(rate > 0, "learning_rate", rate, "positive", ExperimentError, str)
+    for end in (rate * FACTOR**-MOST, rate * FACTOR**MOST):
+        good = SMALLEST_FLOAT32 <= end <= LARGEST_FLOAT32
+        constraint = "where all rates to try are numbers that float32 holds"
+        require(good, "learning_rate", rate, constraint, ExperimentError, str)
+
+
+def _trials(settings, folder, data, progress):
+    """Step of the grid → its rate and its records, one for each of `settings`."""
+    trials = {}
+    middle = settings[0].hyperparameters["learning_rate"]
+    higher = tasks.TASKS[settings[0].dataset].score.higher_is_better
+    while (steps := missing(_scores(trials), higher)) and len(trials) < MOST:
+        progress.extend(len(settings) * len(steps) if trials else 0)
+        for step in steps:
+            rate = float(f"{middle * FACTOR**step:.4g}")
+            trials[step] = (
+                rate,
+                [_trial(each, rate, folder, data, progress) for each in settings],
+            )
+    return trials
 
 
 def missing(scores, higher_is_better=True):
