@@ -10,7 +10,7 @@ import re
 import sys
 from pathlib import Path
 
-from keras_asgld.checks import shortened
+from keras_asgld.checks import LONGEST, shortened
 from keras_asgld.cli import options
 from keras_asgld.runs import environment, records, settings, strategies, tasks
 from keras_asgld.runs import optimizers as named
@@ -299,7 +299,8 @@ def _print_table(header, lines, title):
 
 def _complain(error, status):
     # A word that fills a screen would hide what is wrong with it.
-    line = " ".join(shortened(word) for word in str(error).split())
+    longest = 2 * LONGEST
+    line = " ".join(shortened(word, longest) for word in str(error).split())
     with contextlib.suppress(OSError):
         print(f"keras-asgld: {line}", file=sys.stderr)
     return status

@@ -1,6 +1,7 @@
 """What defines one run. Equal settings give equal runs."""
 
 import dataclasses
+import functools
 import math
 
 from keras_asgld.checks import (
@@ -9,8 +10,8 @@ from keras_asgld.checks import (
     check_float32,
     require,
 )
+from keras_asgld.runs import environment, stages
 from keras_asgld.runs import optimizers as named
-from keras_asgld.runs import stages
 from keras_asgld.runs.files import ExperimentError
 from keras_asgld.runs.tasks import ACCURACY, TASKS
 
@@ -159,13 +160,12 @@ def make(
     examples = others.get("train_size") or (
         task.examples - others.get("validation_size", 0)
     )
-    _known_model(model)
     if not task.pictures and model != "mlp":
         raise ExperimentError(
             f"`model` must be mlp with --dataset={dataset}, whose inputs are no "
             f"pictures. Received: model={model}"
         )
-    return Settings(
+    made = Settings(
         dataset=dataset,
         model=model,
         optimizer=optimizer,
@@ -179,6 +179,8 @@ def make(
         **stages.choose(flags or {}, model, optimizer, epochs),
         **others,
     )
+    _known_model(model)  # last, for it takes seconds where Keras is not loaded yet
+    return made
 
 
 def known_optimizer(name):
@@ -186,9 +188,11 @@ def known_optimizer(name):
     _known("optimizers", name, named.OPTIMIZERS)
 
 
+@functools.cache
 def _known_model(name):
     # Imported here, since it loads Keras, and the command's help should come at once.
-    from keras_asgld.models import building
+    with environment.quiet_tensorflow():
+        from keras_asgld.models import building
 
     try:
         building.check_name("model", name)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import math
 import random
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -248,7 +249,7 @@ def _build(settings, data, jit_compile, network=None):
             )
             model = build(seed=settings.seed)
     except (ValueError, OSError, ImportError) as error:
-        raise ExperimentError(" ".join(str(error).split())) from error
+        raise ExperimentError(_by_flags(str(error))) from error
     optimizer = named.make(settings, data.steps_per_epoch)
     fine_tuning.quieten(settings, model, optimizer)
     score = tasks.TASKS[settings.dataset].score
@@ -260,6 +261,12 @@ def _build(settings, data, jit_compile, network=None):
     )
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def _by_flags(text):
+    """An error of the models, which call the rest of --model=hub/HANDLE `handle`."""
+    text = " ".join(text.split()).replace("`handle`", "`model`")
+    return re.sub(r"\bhandle=(['\"])", r"model=\1hub/", text)
 
 
 def _state(model):
