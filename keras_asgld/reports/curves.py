@@ -42,7 +42,8 @@ def draw(path, columns, reference=None):
             panel = f"{words} {score.title}"
             theirs = {k: v[f"{part}_accuracy"] for k, v in published.items()}
             _panel(ax, curves, part, score, theirs, styles)
-            ax.set_title(panel if single else f"{title}: {panel}", **TITLE)
+            text = panel if single else drawing.plain(f"{title}: {panel}", 60)
+            ax.set_title(text, **TITLE)
         for ax, (name, panel) in zip(
             axes[1] if monitored else (), noise_panel.PANELS.items(), strict=False
         ):
@@ -156,7 +157,7 @@ def _labels_at_the_ends(ax, score, ends):
     places = _apart([np.clip(value, low, high) for value, *_ in ends], gap)
     for (value, optimizer, colour, epoch), place in zip(ends, places, strict=True):
         ax.annotate(
-            f"{optimizer} {value:.{score.digits - 1}f}",
+            f"{drawing.plain(optimizer, 30)} {value:.{score.digits - 1}f}",
             xy=(epoch, np.clip(value, low, high)),
             xytext=(1.04, place),
             textcoords=ax.get_yaxis_transform(),

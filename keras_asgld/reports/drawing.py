@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+from keras_asgld.checks import shortened
 from keras_asgld.runs import files
 from keras_asgld.runs import optimizers as named
 from keras_asgld.runs.files import ExperimentError
@@ -12,6 +13,7 @@ from keras_asgld.runs.files import ExperimentError
 COLOURS = ("#D55E00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7", "#E69F00")
 DASHES = ("-", (0, (4, 1.5)), (0, (1, 1)))
 GREY = "#5F6368"
+LONGEST_TEXT = 100
 TITLE = {"loc": "left", "fontsize": 11.5, "fontweight": "bold"}
 
 
@@ -58,8 +60,19 @@ def _ending(path):
     return Path(path).suffix.removeprefix(".").lower()
 
 
+def plain(text, longest=LONGEST_TEXT):
+    """The text so that matplotlib draws it as it is, on one line and on the canvas.
+
+    A `$` would begin a formula, and half a character (a lone surrogate, which the name
+    of a folder may hold, and a record) has no picture.
+    """
+    text = text.encode(errors="replace").decode()
+    text = "".join(each if each.isprintable() else "?" for each in text)
+    return shortened(text, longest).replace("$", r"\$")
+
+
 def caption(figure, text):
-    figure.suptitle(text, x=0.01, ha="left", fontsize=9.5, color=GREY)
+    figure.suptitle(plain(text), x=0.01, ha="left", fontsize=9.5, color=GREY)
 
 
 def styles(names):

@@ -88,7 +88,9 @@ def draw(path, records):
                 label=KINDS[kind],
                 zorder=3,
             )
-        ax.set_title(optimizer, loc="left", fontsize=11.5, fontweight="bold")
+        ax.set_title(
+            drawing.plain(optimizer, 30), loc="left", fontsize=11.5, fontweight="bold"
+        )
         ax.set_xlabel("confidence")
         ax.set_xlim(-0.03, 1.03)
         ax.set_ylim(-0.03, 1.03)

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_asgld.reports import drawing
+
 PANELS = {
     "noise_to_gradient": "noise, in gradient steps",
     "temperature": "temperature",
@@ -28,7 +30,9 @@ def draw(ax, lines, name):
         table = np.full((len(rows), longest), np.nan)
         for line, values in zip(table, rows, strict=True):
             # No logarithm of zero, nor of an epoch without a number.
-            line[: len(values)] = [value or np.nan for value in values]
+            line[: len(values)] = [
+                value if value and value > 0 else np.nan for value in values
+            ]
         known = np.isfinite(table).any(0)
         if not known.any():
             continue
@@ -40,7 +44,7 @@ def draw(ax, lines, name):
             linestyle=dash,
             marker="." if len(mean) == 1 else None,
             linewidth=1.9,
-            label=optimizer,
+            label=drawing.plain(optimizer, 30),
         )
     if name == "temperature":  # which falls by decades with the learning rate
         ax.set_yscale("log")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from keras_asgld.reports import curves, drawing, published
 from keras_asgld.runs import records
+from keras_asgld.runs.files import ExperimentError
 
 
 def plot(folders, path, reference=None):
@@ -25,9 +26,14 @@ def plot(folders, path, reference=None):
     for folder in folders:
         found = records.find(folder)
         title = curves.describe(found)
-        if title in columns:  # two folders of one task: tell them by name
-            title = f"{Path(folder).name}: {title}"
-        columns[title] = found
+        # Two folders of one task are told by their names, or by their whole paths.
+        names = (title, f"{Path(folder).name}: {title}", f"{folder}: {title}")
+        free = [name for name in names if name not in columns]
+        if not free:
+            raise ExperimentError(
+                f"`plot` must have each folder once. Received: {folder}"
+            )
+        columns[free[0]] = found
     beside = {}
     if reference is not None:
         table = published.read(reference)

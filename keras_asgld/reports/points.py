@@ -33,7 +33,7 @@ def draw(path, records, title):
         mean = statistics.fmean(scores)
         ax.plot([mean] * 2, [place - 0.3, place + 0.3], color="#0072B2", linewidth=2.5)
         ax.plot(scores, [place] * len(scores), "o", color="#D55E00", ms=5)
-    ax.set_yticks(range(len(values)), values)
+    ax.set_yticks(range(len(values)), [drawing.plain(name, 30) for name in values])
     ax.invert_yaxis()
     ax.set_xlabel(f"test {score.title}", color=drawing.GREY)
     ax.xaxis.set_major_formatter("{x:g}" + score.unit)

@@ -29,7 +29,7 @@ def draw(path, rows, title):
             for trial in row["rates"]
             if trial[name] is not None
         ]
-        label = row["optimizer"]
+        label = drawing.plain(row["optimizer"], 30)
         if points:
             ax.plot(
                 *zip(*points, strict=True),
