@@ -5,12 +5,13 @@ the flags come at once.
 """
 
 import contextlib
+import functools
 import os
 import re
 import sys
 from pathlib import Path
 
-from keras_asgld.checks import LONGEST, shortened
+from keras_asgld.checks import LONGEST, require, shortened
 from keras_asgld.cli import options
 from keras_asgld.runs import environment, records, settings, strategies, tasks
 from keras_asgld.runs import optimizers as named
@@ -166,8 +167,10 @@ def _tune(values, _):
 
 def _train(values, _):
     (chosen,) = _plan(values, [values["optimizer"]], [values["seed"]])
+    seconds = values["worker_timeout"]
+    require(seconds >= 1, "worker_timeout", seconds, "at least 1", ExperimentError)
     if chosen.strategy == "multiworker":
-        print(strategies.waiting(), file=sys.stderr)
+        strategies.meet(seconds, functools.partial(print, file=sys.stderr))
     default = f"asgld-results/{_task(chosen)}-{chosen.optimizer}-seed{chosen.seed}"
     with new_folder(values["out_dir"] or default) as folder:
         records.check_same(folder, records.read(folder), chosen)

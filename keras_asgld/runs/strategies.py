@@ -5,6 +5,8 @@ import functools
 import json
 import os
 
+from keras_asgld.checks import shortened
+from keras_asgld.runs import rendezvous
 from keras_asgld.runs.files import ExperimentError
 
 
@@ -12,8 +14,8 @@ from keras_asgld.runs.files import ExperimentError
 def make(name):
     """An object with a `scope()` for building and compiling the model in.
 
-    That of several workers must be made before TensorFlow computes anything, and waits
-    until all of them are there.
+    That of several workers must be made before TensorFlow computes anything, and once
+    they have met (`meet`): it waits for those who are missing and hears no Ctrl-C.
 
     Args:
         name: `"one"` (no strategy), `"mirrored"` (every GPU of this machine, or
@@ -50,10 +52,24 @@ def is_chief(name):
     return kind == "chief" or ("chief" not in cluster and index == 0)
 
 
-def waiting():
-    """A line to say which worker this is, and that it waits for the others."""
+def meet(seconds, tell):
+    """Wait until all the workers that TF_CONFIG names are there.
+
+    Args:
+        seconds: How long.
+        tell: Called with a line that says which worker this is, and that it waits.
+
+    Raises:
+        ExperimentError: They were not all there in time, or TF_CONFIG is wrong.
+    """
     cluster, kind, index = check_workers()
-    return f"{kind} {index} waits until all {sum(map(len, cluster.values()))} are there"
+    workers = {
+        (job, i): address
+        for job in ("chief", "worker")
+        for i, address in enumerate(cluster.get(job, ()))
+    }
+    tell(f"{kind} {index} waits until all {len(workers)} are there")
+    rendezvous.meet(workers, (kind, index), seconds)
 
 
 def check_workers():
@@ -66,11 +82,13 @@ def check_workers():
     try:
         config = json.loads(text)
         cluster, task = config["cluster"], config["task"]
-        kind, index = task["type"], int(task["index"])
+        kind, index = task["type"], task["index"]
+        index = int(index) if isinstance(index, str) else index
         addresses = cluster[kind]
-        good = kind in ("chief", "worker") and 0 <= index < len(addresses)
-        good = good and all(":" in a for each in cluster.values() for a in each)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        good = kind in ("chief", "worker") and type(index) is int
+        good = good and 0 <= index < len(addresses)
+        good = good and all(map(_is_address, sum(cluster.values(), [])))
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         good = False
     if not good:
         raise ExperimentError(
@@ -78,9 +96,14 @@ def check_workers():
             "the addresses of all workers and which of them this one is, as "
             '{"cluster": {"worker": ["HOST:PORT", "HOST:PORT"]}, '
             '"task": {"type": "worker", "index": 0}}. '
-            f"Received: TF_CONFIG={text or 'nothing'}"
+            f"Received: TF_CONFIG={shortened(text) or 'nothing'}"
         )
     return cluster, kind, index
+
+
+def _is_address(text):
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isdecimal() and 0 < int(port) < 2**16
 
 
 class _One:

@@ -19,6 +19,7 @@ from keras_asgld.runs import (
     environment,
     files,
     fine_tuning,
+    lock,
     probabilities,
     record_contents,
     records,
@@ -66,13 +67,14 @@ def run(
 
     Raises:
         ExperimentError: `folder` holds a run with other settings or a corrupt
-            record, or cannot be written.
+            record, cannot be written, or another process is at it.
     """
     with contextlib.ExitStack() as stack:
         place = folder = stack.enter_context(files.new_folder(folder))
         if not strategies.is_chief(settings.strategy):
             # Reading the variables takes all workers, so all save; one of them counts.
             place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stack.enter_context(lock.held(place))
         others = keep_weights, tensorboard, network
         return _run(settings, folder, place, data, progress, *others)
 

@@ -3,7 +3,7 @@
 import json
 
 from keras_asgld.reports import curves, ensembles, points, tables
-from keras_asgld.runs import files, records, tasks, training
+from keras_asgld.runs import files, lock, records, tasks, training
 from keras_asgld.runs.files import ExperimentError
 
 FIGURE = "curves.png"
@@ -28,7 +28,7 @@ def compare(plan, folder, data, progress, recipe=None, tensorboard=False):
         The table's title and rows, as `tables.summarize` gives them, and header,
         lines and title of the ensembles' table, or None where there is none.
     """
-    with files.new_folder(folder) as folder:
+    with files.new_folder(folder) as folder, lock.held(folder):
         results = [
             training.run(
                 settings,
@@ -39,8 +39,13 @@ def compare(plan, folder, data, progress, recipe=None, tensorboard=False):
             )
             for settings in plan
         ]
+        return _report(results, folder, progress, recipe)
+
+
+def _report(results, folder, progress, recipe):
+    """Write tables and pictures of the records; returns what `compare` does."""
     rows = tables.summarize(results)
-    title = describe(plan[0], results)
+    title = _describe(results)
     found = {"title": title, "rows": rows}
     score = tasks.score(results[0]["settings"])
     table = tables.markdown(rows, title, score)
@@ -74,11 +79,12 @@ def _draw(folder, results, title, recipe):
         curves.draw(folder / name, {curves.describe(shown): shown})
 
 
-def describe(settings, results):
+def _describe(results):
     """The table's title: the task, and what its numbers are."""
     task = curves.describe(results)
-    last = min(tables.LAST_EPOCHS, settings.epochs)
+    count = results[0]["settings"]["epochs"]
+    last = min(tables.LAST_EPOCHS, count)
     epochs = f"the last {last} epochs" if last > 1 else "the last epoch"
     mean = "mean ± std" if tables.seeds(results) > 1 else "mean"
-    trained = f"{settings.epochs} epoch{'s' if settings.epochs > 1 else ''}"
+    trained = f"{count} epoch{'s' if count > 1 else ''}"
     return f"{task}, {trained}: {mean} of {epochs}"

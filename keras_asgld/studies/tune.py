@@ -6,7 +6,7 @@ import statistics
 
 from keras_asgld.checks import LARGEST_FLOAT32, SMALLEST_FLOAT32, require
 from keras_asgld.reports import rate_grid, tables
-from keras_asgld.runs import files, tasks, training
+from keras_asgld.runs import files, lock, tasks, training
 from keras_asgld.runs.files import ExperimentError
 from keras_asgld.studies import found_rates
 
@@ -36,19 +36,19 @@ def tune(bases, folder, data, progress):
     """
     for settings in bases.values():
         _check_middle(settings[0].hyperparameters["learning_rate"])
-    with files.new_folder(folder) as folder:
+    with files.new_folder(folder) as folder, lock.held(folder):
         rows = [
             _row(optimizer, settings[0], _trials(settings, folder, data, progress))
             for optimizer, settings in bases.items()
         ]
-    title = _title(next(iter(bases.values())))
-    found_rates.write(folder, title, rows)
-    files.write(folder / "table.md", markdown(rows, title))
-    try:
-        rate_grid.draw(folder / "grid.png", rows, title)
-    except ExperimentError as error:
-        progress.warn(str(error))
-    return title, rows
+        title = _title(next(iter(bases.values())))
+        found_rates.write(folder, title, rows)
+        files.write(folder / "table.md", markdown(rows, title))
+        try:
+            rate_grid.draw(folder / "grid.png", rows, title)
+        except ExperimentError as error:
+            progress.warn(str(error))
+        return title, rows
 
 
 def _check_middle(rate):
