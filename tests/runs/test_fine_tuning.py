@@ -208,7 +208,7 @@ def test_flags_out_of_range_are_refused(chosen, flags, words):
         (["--unfreeze_factor=-1"], "`unfreeze_factor` must come with"),
         (["--pretrained_noise=on"], "`pretrained_noise` must come with"),
         (["--weights=absent"], "`weights` must be None for digits"),
-        (["--model=hub/absent"], "`handle` must be a folder"),
+        (["--model=hub/absent"], "`model` must be a folder"),
         (
             ["--model=applications/MobileNetV2:beta=1", "--weights=imagenet"],
             "MobileNetV2:alpha=0.35",
