@@ -1,8 +1,10 @@
 """What befalls files: damage, a full disk, a folder that may not be written."""
 
 import contextlib
+import errno
 import os
 import resource
+import sys
 
 import numpy as np
 
@@ -60,3 +62,46 @@ def read_only(folder):
             for parent, before in zip(parents, modes, strict=True):
                 parent.chmod(before)
         folder.chmod(mode)
+
+
+class Disk:
+    """Fails from the `after`-th file on that is opened for writing in a folder.
+
+    Fails as a disk that has become read-only, or as one that is full: then the file is
+    there and nothing can be put into it.
+    """
+
+    KINDS = ("read-only", "full")
+    watching = None
+
+    def __init__(self, kind, folder, after):
+        self.kind, self.folder, self.left = kind, str(folder), after
+        self.failed = False
+
+    def __enter__(self):
+        if Disk.watching is None:
+            sys.addaudithook(Disk._hear)  # for good: there is no taking it away
+        Disk.watching = self
+        self.before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        return self
+
+    def __exit__(self, *_):
+        Disk.watching = False
+        resource.setrlimit(resource.RLIMIT_FSIZE, self.before)
+
+    @staticmethod
+    def _hear(event, arguments):
+        disk = Disk.watching
+        if event == "open" and disk and str(arguments[0]).startswith(disk.folder):
+            _, mode, flags = arguments
+            if flags & (os.O_WRONLY | os.O_RDWR):
+                disk._open(arguments[0])
+
+    def _open(self, path):
+        self.left -= 1
+        if self.left > 0:
+            return
+        self.failed = True
+        if self.kind == "read-only":
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, self.before[1]))

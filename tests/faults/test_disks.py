@@ -1,0 +1,54 @@
+"""A disk that fails at any write: one line, and the same command goes on later."""
+
+import itertools
+import json
+
+import pytest
+
+from keras_asgld.cli.command import main
+from tests.support.faults import Disk
+
+SMALL = ("--train_size=64", "--epochs=2", "--drop_epochs=none")
+COMMANDS = {
+    "train": ("train", *SMALL),
+    "compare": ("compare", *SMALL, "--optimizers=adam", "--seeds=1", "--ensemble=2"),
+    "tune": ("tune", "--train_size=64", "--epochs=1", "--optimizers=adam"),
+}
+
+
+def numbers(folder):
+    """The records' numbers, without times."""
+    return {
+        str(path.relative_to(folder)): [
+            {name: value for name, value in epoch.items() if "seconds" not in name}
+            for epoch in json.loads(path.read_text())["epochs"]
+        ]
+        for path in sorted(folder.rglob("record.json"))
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", Disk.KINDS)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_whichever_write_fails_is_one_line_and_nothing_is_lost(
+    command, kind, tmp_path, capsys
+):
+    arguments = COMMANDS[command]
+    assert main([*arguments, f"--out_dir={tmp_path / 'whole'}"]) == 0
+    names = sorted(path.name for path in (tmp_path / "whole").rglob("*"))
+    for after in itertools.count(1):
+        folder = tmp_path / str(after)
+        capsys.readouterr()
+        with Disk(kind, folder, after) as disk:
+            status = main([*arguments, f"--out_dir={folder}"])
+        output, errors = capsys.readouterr()
+        if not disk.failed:
+            break
+        assert "Traceback" not in errors
+        # A picture that cannot be drawn is a warning beside the records.
+        assert status == 2 or "cannot write" in errors, errors
+        assert status == 0 or (output == "" and "keras-asgld: " in errors), errors
+        assert main([*arguments, f"--out_dir={folder}"]) == 0
+        assert numbers(folder) == numbers(tmp_path / "whole")
+        assert sorted(path.name for path in folder.rglob("*")) == names
+    assert after > 5
