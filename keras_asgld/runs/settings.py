@@ -103,7 +103,7 @@ class Settings:
         for name, value in (numbers | self.hyperparameters).items():
             _check(name, value, 0 <= value < math.inf, "finite and not negative")
             check_float32(name, value, ExperimentError)
-        top = max(stages.rates(self, self.hyperparameters["learning_rate"]))
+        top = max(stages.rates(self).values())
         constraint = "a factor of rates that float32 holds"
         _check("drop_factor", self.drop_factor, top <= LARGEST_FLOAT32, constraint)
         momentum = self.hyperparameters.get("momentum", 0)
@@ -165,18 +165,31 @@ def make(
             f"`model` must be mlp with --dataset={dataset}, whose inputs are no "
             f"pictures. Received: model={model}"
         )
+    flags, overrides, row = flags or {}, overrides or {}, named.ALL[optimizer]
+    chosen = stages.choose(flags, model, epochs, row.unfreeze_rate)
+    fine_tuning = chosen.get("fine_tuning")
+    if fine_tuning and not fine_tuning["freeze"] and "learning_rate" in overrides:
+        raise ExperimentError(
+            "`learning_rate` must be left out with --freeze=0, for it is the new "
+            "layer's while that learns alone: give --unfreeze_rate. "
+            f"Received: learning_rate={overrides['learning_rate']:g}"
+        )
     made = Settings(
         dataset=dataset,
         model=model,
         optimizer=optimizer,
         hyperparameters=named.hyperparameters(
-            optimizer, model, overrides or {}, max(1, examples)
+            optimizer,
+            model,
+            overrides,
+            max(1, examples),
+            new_layer=fine_tuning is not None,
         ),
         epochs=epochs,
         batch_size=task.batch_size if batch_size is None else batch_size,
         weight_decay_mode=weight_decay_mode,
         drop_epochs=list(drop_epochs),
-        **stages.choose(flags or {}, model, optimizer, epochs),
+        **chosen,
         **others,
     )
     _known_model(model)  # last, for it takes seconds where Keras is not loaded yet

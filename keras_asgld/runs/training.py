@@ -127,7 +127,7 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
             callbacks=[
                 *watching.callbacks(settings, place, model.optimizer, tensorboard),
                 recorder,
-                *fine_tuning.callbacks(settings, model),
+                *fine_tuning.callbacks(settings, model, progress.warn),
             ],
             shuffle=False,  # the pipeline has done it
             verbose=0,
