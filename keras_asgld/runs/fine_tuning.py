@@ -14,6 +14,21 @@ from keras_asgld.runs.files import ExperimentError
 from keras_asgld.runs.stages import langevin
 
 
+def check_backend(settings):
+    """Raise where Keras cannot train a part of what an optimizer was built with.
+
+    Raises:
+        ExperimentError: The run has a stage of the new layer alone, on JAX.
+    """
+    chosen = settings.fine_tuning
+    if chosen and chosen["freeze"] and keras.backend.backend() == "jax":
+        raise ExperimentError(
+            "`freeze` must be 0 on JAX, where Keras trains all variables of an "
+            "optimizer or none: set KERAS_BACKEND to tensorflow or torch. "
+            f"Received: freeze={chosen['freeze']}"
+        )
+
+
 @contextlib.contextmanager
 def precision(settings):
     """Within it layers are made that compute in the dtype that the run asks for."""

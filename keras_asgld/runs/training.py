@@ -79,6 +79,7 @@ def run(
 
 def _run(settings, folder, place, data, progress, keep_weights, tensorboard, network):
     """`run`, which reads from `folder` and writes to `place`."""
+    fine_tuning.check_backend(settings)
     files.remove_partial(place)
     before = records.read(folder)
     records.check_same(folder, before, settings)

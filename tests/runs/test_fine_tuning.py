@@ -1,7 +1,5 @@
 """A pretrained part is frozen, then let go slowly, and survives interruption."""
 
-import math
-
 import h5py
 import keras
 import numpy as np
@@ -13,8 +11,7 @@ from keras_asgld.cli.progress import Progress
 from keras_asgld.models import HubLayer
 from keras_asgld.models.pretrained import pretrained_part
 from keras_asgld.runs import optimizers as named
-from keras_asgld.runs import records, stages, training
-from keras_asgld.runs.files import ExperimentError
+from keras_asgld.runs import training
 
 tf = pytest.importorskip("tensorflow")
 
@@ -100,7 +97,7 @@ def trunk_weights(folder):
 
 @pytest.mark.parametrize(
     "optimizer, after",
-    [("asgld", (1, 3)), ("adam", (2,)), ("momentum", (2, 3)), ("sghmc", (2, 3))],
+    [("asgld", (1, 3)), ("adam", (2,)), ("momentum", (3,))],
 )
 def test_interrupted_in_any_stage_equals_uninterrupted(
     train, chosen, without_timings, tmp_path, optimizer, after
@@ -128,113 +125,6 @@ def test_the_pretrained_part_moves_only_once_it_is_let_go(
     for start, still, moved in zip(original, frozen, freed, strict=True):
         np.testing.assert_array_equal(still, start)
         assert not np.array_equal(moved, start)
-
-
-def test_the_learning_rate_is_set_when_the_pretrained_part_is_let_go(train, chosen):
-    record = train(chosen("sgd", freeze=1, unfreeze_rate=0.05), "run")
-    rates = [epoch["learning_rate"] for epoch in record["epochs"]]
-    np.testing.assert_allclose(rates, [0.02, 0.05, 0.05, 0.005], rtol=1e-5)
-    together = chosen(
-        "sgd", freeze=2, unfreeze_rate=0.05, changes={"drop_epochs": [1, 2, 3]}
-    )
-    expected = {0: 0.02, 1: 0.002, 2: 0.05, 3: 0.005}
-    assert stages.rates(together) == pytest.approx(expected)
-    assert stages.rates(chosen("sgd", freeze=4)) == pytest.approx({0: 0.02, 3: 0.002})
-    at_once = chosen("sgd", freeze=0, unfreeze_rate=0.05)
-    assert stages.rates(at_once) == pytest.approx({0: 0.05, 3: 0.005})
-
-
-@pytest.mark.parametrize("optimizer", named.OPTIMIZERS)
-def test_a_new_layer_and_an_unfrozen_network_have_rates_of_their_own(
-    chosen, make_settings, optimizer
-):
-    row = named.OPTIMIZERS[optimizer]
-    rates = stages.rates(chosen(optimizer))
-    expected = {0: row.new_layer_rate, 2: row.unfreeze_rate, 3: row.unfreeze_rate / 10}
-    assert rates == pytest.approx(expected)
-    assert 1e-6 <= row.unfreeze_rate <= 1e-4 < row.new_layer_rate <= 0.02
-    given = chosen(optimizer, changes={"overrides": {"learning_rate": 0.5}})
-    assert stages.rates(given)[0] == 0.5
-    alone = make_settings(optimizer, model="cnn").hyperparameters["learning_rate"]
-    table = row.hyperparameters["learning_rate"]
-    assert alone == (table[""] if isinstance(table, dict) else table)
-
-
-def moved(train, chosen, tmp_path, optimizer, **flags):
-    """How far the new layer and the pretrained part move in the second stage."""
-    overrides = {"learning_rate": 0.05}
-    changes = {"weight_decay": 0.0, "drop_epochs": [], "overrides": overrides}
-    for name, epochs in (("one", 1), ("both", 3)):
-        chose = chosen(
-            optimizer, freeze=1, changes={**changes, "epochs": epochs}, **flags
-        )
-        assert train(chose, name)["status"] == "finished"
-    one, both = weights(tmp_path / "one"), weights(tmp_path / "both")
-    # The module's mean, a vector, follows the pictures whatever the rate.
-    mean = [n for n, w in one.items() if "hub_layer" in n and w.ndim == 1]
-    layers = [n for n in one if n.startswith("layers/") and n not in mean]
-    steps = {name: np.ravel(both[name] - one[name]) for name in layers}
-    parts = [
-        [s for n, s in steps.items() if ("hub_layer" in n) is k] for k in (False, True)
-    ]
-    return [float(np.linalg.norm(np.concatenate(part))) for part in parts]
-
-
-@pytest.mark.parametrize("optimizer", ["momentum", "sghmc", "baoa", "sgnht"])
-def test_no_velocity_of_the_new_layers_rate_goes_on(train, chosen, tmp_path, optimizer):
-    head, _ = moved(train, chosen, tmp_path, optimizer, unfreeze_rate=1e-16)
-    assert head < 1e-5
-
-
-@pytest.mark.parametrize("norm, low, high", [(1e-3, 1e-4, 6.1e-3), (0.0, 0.1, 10)])
-def test_gradients_are_clipped_once_the_pretrained_part_is_let_go(
-    train, chosen, tmp_path, norm, low, high
-):
-    # Six steps of rate 1, none of which is longer than the norm; 0 is for no limit.
-    flags = {"unfreeze_rate": 1.0, "unfreeze_clipnorm": norm}
-    distance = np.hypot(*moved(train, chosen, tmp_path, "sgd", **flags))
-    assert low < distance < high
-    assert chosen("sgd").fine_tuning["unfreeze_clipnorm"] == 1.0
-
-
-def test_gradients_of_the_new_layer_alone_are_not_clipped(train, chosen, tmp_path):
-    for name, norm in (("low", 1e-9), ("none", 0.0)):
-        settings = chosen(
-            "sgd", freeze=1, unfreeze_clipnorm=norm, changes={"epochs": 1}
-        )
-        train(settings, name)
-    low, none = weights(tmp_path / "low"), weights(tmp_path / "none")
-    for name in low:
-        np.testing.assert_array_equal(low[name], none[name])
-
-
-@pytest.mark.parametrize("rate, warns", [(10.0, True), (0.1, False)])
-def test_a_new_layer_worse_than_guessing_is_warned_of_once(
-    train, chosen, capsys, rate, warns
-):
-    changes = {"overrides": {"learning_rate": rate}}
-    record = train(chosen("asgld", freeze=3, changes=changes), "run")
-    assert (record["epochs"][2]["test_loss"] > math.log(10)) is warns
-    lines = [
-        line for line in capsys.readouterr().err.splitlines() if "guessing" in line
-    ]
-    assert len(lines) == warns
-    for line in lines:
-        assert "2.30" in line and f"{record['epochs'][2]['test_loss']:.2f}" in line
-
-
-def test_a_record_of_the_time_of_factors_is_refused_by_name(chosen, tmp_path):
-    settings = chosen()
-    old = settings.to_json()
-    old["fine_tuning"] = {
-        "weights": None,
-        "freeze": 2,
-        "unfreeze_factor": 0.0001,
-        "noisy": False,
-    }
-    with pytest.raises(ExperimentError, match="unfreeze_factor=0.0001, not None"):
-        records.check_same(tmp_path, {"settings": old}, settings)
-    records.check_same(tmp_path, {"settings": settings.to_json()}, settings)
 
 
 def test_the_pretrained_part_has_no_noise_unless_asked(chosen):
@@ -288,25 +178,6 @@ def test_an_application_starts_from_a_weights_file(tmp_path, monkeypatch):
     model(np.random.RandomState(0).normal(size=(2, 32, 32, 3)), training=True)
     for old, new in zip(statistics, trunk.non_trainable_variables, strict=True):
         np.testing.assert_array_equal(old, new.numpy())
-
-
-@pytest.mark.parametrize(
-    "flags, words",
-    [
-        ({"freeze": -1}, "`freeze` must be"),
-        ({"unfreeze_rate": 0.0}, "`unfreeze_rate` must be"),
-        ({"unfreeze_rate": float("inf")}, "`unfreeze_rate` must be"),
-        ({"unfreeze_rate": 1e39}, "`unfreeze_rate` must be"),
-        ({"unfreeze_clipnorm": -1.0}, "`unfreeze_clipnorm` must be"),
-        (
-            {"freeze": 0, "changes": {"overrides": {"learning_rate": 0.1}}},
-            "`learning_rate` must be left out with --freeze=0",
-        ),
-    ],
-)
-def test_flags_out_of_range_are_refused(chosen, flags, words):
-    with pytest.raises(ExperimentError, match=words):
-        chosen(**flags)
 
 
 @pytest.mark.parametrize(
