@@ -140,7 +140,8 @@ def make(
 
     Args:
         dataset, optimizer: Names in `TASKS` and `named.ALL`.
-        model, epochs, batch_size: None takes the data set's.
+        model, epochs, batch_size: None takes the data set's, or what is usual for a
+            pretrained network.
         overrides: The user's hyperparameters for this optimizer.
         weight_decay_mode: `"auto"` takes the optimizer's.
         drop_epochs: None takes three quarters of the epochs, the paper's 150
@@ -152,7 +153,11 @@ def make(
     _known("optimizer", optimizer, named.ALL)
     task = TASKS[dataset]
     model = model or task.model
-    epochs = task.epochs if epochs is None else epochs
+    flags, overrides, row = flags or {}, overrides or {}, named.ALL[optimizer]
+    usual = task.epochs, task.batch_size
+    if stages.fine_tunes(flags, model):
+        usual = stages.EPOCHS, stages.BATCH_SIZE
+    epochs = usual[0] if epochs is None else epochs
     if weight_decay_mode == "auto":
         weight_decay_mode = named.ALL[optimizer].decay
     if drop_epochs is None:
@@ -165,7 +170,6 @@ def make(
             f"`model` must be mlp with --dataset={dataset}, whose inputs are no "
             f"pictures. Received: model={model}"
         )
-    flags, overrides, row = flags or {}, overrides or {}, named.ALL[optimizer]
     chosen = stages.choose(flags, model, epochs, row.unfreeze_rate)
     fine_tuning = chosen.get("fine_tuning")
     if fine_tuning and not fine_tuning["freeze"] and "learning_rate" in overrides:
@@ -186,7 +190,7 @@ def make(
             new_layer=fine_tuning is not None,
         ),
         epochs=epochs,
-        batch_size=task.batch_size if batch_size is None else batch_size,
+        batch_size=usual[1] if batch_size is None else batch_size,
         weight_decay_mode=weight_decay_mode,
         drop_epochs=list(drop_epochs),
         **chosen,

@@ -14,6 +14,8 @@ FLAGS = {
 }
 PRECISION = (("off", "bfloat16", "float16"), "off", "compute in that dtype")
 CLIPNORM = 1.0
+# What is pretrained needs less than a data set's task, which trains from nothing.
+EPOCHS, BATCH_SIZE = 10, 32
 _LANGEVIN = ("asgld", "scale-free", "sgld", "psgld", "sghmc", "sgnht", "baoa")
 
 

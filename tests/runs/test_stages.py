@@ -123,6 +123,17 @@ def moved(run, chosen, optimizer, **flags):
     return float(np.linalg.norm(head))
 
 
+def test_a_pretrained_network_is_trained_for_less_long(chosen, make_settings):
+    changes = {"epochs": None, "batch_size": None, "dataset": "cifar10"}
+    settings = chosen(changes=dict(changes))
+    assert (settings.epochs, settings.batch_size) == (10, 32)
+    assert settings.fine_tuning["freeze"] == 5
+    other = make_settings(model="cnn", **changes)
+    assert (other.epochs, other.batch_size) == (200, 128)
+    one = chosen(changes={"epochs": 1})
+    assert one.fine_tuning["freeze"] == 1
+
+
 @trains
 @pytest.mark.parametrize("optimizer", ["momentum", "sghmc", "baoa", "sgnht"])
 def test_no_velocity_of_the_new_layers_rate_goes_on(run, chosen, optimizer):
