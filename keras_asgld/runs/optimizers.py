@@ -38,7 +38,7 @@ class Named:
     decay: str = "coupled"
     seeded: bool = False
     new_layer_rate: float = 0.001
-    unfreeze_rate: float = 1e-5
+    unfreeze_rate: float = 3e-5
 
 
 # Learning rates, epsilons and Adam's beta_1 of .99 on ResNets are the protocol
@@ -58,14 +58,19 @@ OPTIMIZERS = {
         decay="decoupled",
         seeded=True,
         new_layer_rate=0.005,
+        unfreeze_rate=1e-4,
     ),
     "sgd": Named(
-        "keras.optimizers.SGD", {"learning_rate": _SGD_RATE}, new_layer_rate=0.02
+        "keras.optimizers.SGD",
+        {"learning_rate": _SGD_RATE},
+        new_layer_rate=0.02,
+        unfreeze_rate=1e-4,
     ),
     "momentum": Named(
         "keras.optimizers.SGD",
         {"learning_rate": 0.1, "momentum": 0.9},
         new_layer_rate=0.002,
+        unfreeze_rate=1e-4,
     ),
     "adam": Named(
         "keras.optimizers.Adam",
@@ -85,6 +90,7 @@ OPTIMIZERS = {
         {"learning_rate": {"digits": 0.03162, "": 0.01}},
         arguments={"initial_accumulator_value": 0.0, "epsilon": 1e-10},
         new_layer_rate=0.01,
+        unfreeze_rate=1e-4,
     ),
     "amsgrad": Named(
         "keras.optimizers.Adam",
@@ -103,6 +109,7 @@ OPTIMIZERS = {
         {"learning_rate": 0.1, "temperature": POSTERIOR},
         seeded=True,
         new_layer_rate=0.01,
+        unfreeze_rate=1e-4,
     ),
     "psgld": Named(
         "keras_asgld.optimizers.PSGLD",
@@ -115,6 +122,7 @@ OPTIMIZERS = {
         "keras_asgld.optimizers.SGHMC",
         {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
         seeded=True,
+        unfreeze_rate=1e-4,
     ),
     # The numbers that the paper's published code names as its best for CIFAR-10.
     "asgld-paper": Named(
@@ -123,6 +131,7 @@ OPTIMIZERS = {
         decay="decoupled",
         seeded=True,
         new_layer_rate=0.02,
+        unfreeze_rate=1e-4,
     ),
     "scale-free-asgld": Named(
         "keras_asgld.optimizers.ScaleFreeASGLD",
@@ -135,11 +144,13 @@ OPTIMIZERS = {
         "keras_asgld.optimizers.SGNHT",
         {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
         seeded=True,
+        unfreeze_rate=1e-4,
     ),
     "baoa": Named(
         "keras_asgld.optimizers.BAOA",
         {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
         seeded=True,
+        unfreeze_rate=1e-4,
     ),
 }
 
