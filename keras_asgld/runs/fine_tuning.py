@@ -98,7 +98,7 @@ class _Stages(keras.callbacks.Callback):
             self.warn(
                 f"after its epochs alone the new layer's loss, {logs['val_loss']:.2f}, "
                 f"is above that of guessing, {math.log(classes):.2f}: try another "
-                "--learning_rate"
+                "--learning_rate or a larger --freeze"
             )
 
 
