@@ -1,24 +1,25 @@
-"""By what the learning rate is multiplied where a pretrained network is let go.
+"""The learning rate that suits a pretrained network once it is let go.
 
     python benchmarks/unfreezing.py --data_dir=DIR --mobilenet=FILE
 
-Each run is the command's fine-tuning (`keras-asgld train --weights`) at its default
-rates: six epochs of the new last layer alone, then three of everything at the rate
-times a factor. Two networks, on 256 pictures of CIFAR-10, judged on others that are
-held out of the training set:
+Each run is the command's fine-tuning (`keras-asgld train --weights`), but that the rate
+does not fall: five epochs of the new last layer alone at its default rate, then five of
+everything at another one. Two networks, on 512 pictures of CIFAR-10, judged on others
+that are held out of the training set:
 
 - mobilenet: MobileNetV2 of width 0.35 with the ImageNet weights of FILE, at 96 x 96;
 - resnet20: pretrained here, on 10,000 pictures of five classes at 16 x 16, as a
   SavedModel; fine-tuned on the other five.
 
-From one first stage go all factors of a network, optimizer and seed, so they differ in
-the factor alone. Records go to docs/results/unfreezing.json, from which an interrupted
-run goes on; the table is docs/results/unfreezing.md. What is there is of fewer runs
-than three seeds of everything, for want of time; the table says of how many.
+The trunk is quiet, as by default, or noisy, as with --pretrained_noise=on. From one
+first stage go all rates of a network, optimizer, trunk and seed, so they differ in the
+rate alone. Records go to docs/results/unfreezing.json, from which an interrupted run
+goes on; the table is docs/results/unfreezing.md.
 """
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import pathlib
@@ -34,10 +35,18 @@ from keras_asgld.runs import fine_tuning, settings
 from keras_asgld.runs import optimizers as named
 
 RESULTS = pathlib.Path(__file__).parent.parent / "docs" / "results"
-OPTIMIZERS = ("asgld", "momentum", "adam")
-FACTORS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+# Momentum SGD and Adam have no noise, so there the trunk is always quiet.
+RUNS = (
+    ("asgld", "quiet"),
+    ("asgld", "noisy"),
+    ("scale-free-asgld", "quiet"),
+    ("scale-free-asgld", "noisy"),
+    ("momentum", "quiet"),
+    ("adam", "quiet"),
+)
+RATES = (1e-5, 3e-5, 1e-4, 1e-3)
 SEEDS = (0, 1, 2)
-PICTURES, FROZEN, EPOCHS, BATCH = 256, 6, 9, 32
+PICTURES, FROZEN, EPOCHS, BATCH = 512, 5, 10, 32
 
 
 def mobilenet(arguments):
@@ -47,7 +56,7 @@ def mobilenet(arguments):
         batch_size=BATCH,
         image_size=96,
         train_size=PICTURES,
-        validation_size=400,
+        validation_size=1000,
     )
     name = "applications/MobileNetV2:alpha=0.35"
     return name, {"weights": arguments.mobilenet}, pictures
@@ -60,7 +69,7 @@ def resnet20(arguments):
         batch_size=128,
         image_size=16,
         train_size=20_000,
-        validation_size=1000,
+        validation_size=2000,
     )
     pretraining = part(pictures, lambda labels: labels < 5)
     keras.utils.set_random_seed(0)
@@ -110,8 +119,9 @@ def part(pictures, chosen):
 NETWORKS = {"mobilenet": mobilenet, "resnet20": resnet20}
 
 
-def fine_tune(name, flags, pictures, optimizer, seed):
-    """Validation accuracies: at the end of the first stage, and by factor at last."""
+def fine_tune(name, flags, pictures, optimizer, trunk, seed):
+    """Losses and accuracies: at the end of the first stage, and by rate at last."""
+    noise = "on" if trunk == "noisy" else "off"
     chosen = settings.make(
         "cifar10",
         optimizer,
@@ -125,7 +135,7 @@ def fine_tune(name, flags, pictures, optimizer, seed):
         drop_epochs=[],
         drop_factor=0.1,
         jit_compile="off",
-        flags={**flags, "freeze": FROZEN, "unfreeze_factor": 1.0},
+        flags={**flags, "freeze": FROZEN, "pretrained_noise": noise},
     )
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
@@ -140,7 +150,6 @@ def fine_tune(name, flags, pictures, optimizer, seed):
         std=pictures.preprocessing.std,
     )
     # A plain number instead of the command's schedule, so that it can be set.
-    rate = chosen.hyperparameters["learning_rate"]
     made = named.make(dataclasses.replace(chosen, fine_tuning=None), 1)
     fine_tuning.quieten(chosen, model, made)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
@@ -149,62 +158,77 @@ def fine_tune(name, flags, pictures, optimizer, seed):
     variables = [*model.variables, *made.variables]
 
     def stage(initial_epoch, epochs):
-        history = model.fit(
+        last = model.fit(
             pictures.train(initial_epoch),
             initial_epoch=initial_epoch,
             epochs=epochs,
             steps_per_epoch=pictures.steps_per_epoch,
-            callbacks=fine_tuning.callbacks(chosen, model),
+            validation_data=pictures.validation(),
+            validation_freq=[FROZEN, EPOCHS],
+            callbacks=fine_tuning.callbacks(chosen, model, print),
             shuffle=False,
             verbose=0,
         ).history
-        accuracy = model.evaluate(pictures.validation(), verbose=0)[1]
-        return {"train": history["accuracy"][-1], "validation": accuracy}
+        return {name: values[-1] for name, values in last.items()}
 
     found = {"frozen": stage(0, FROZEN)}
     state = [variable.numpy() for variable in variables]
-    for factor in FACTORS:
+    for rate in RATES:
         for variable, value in zip(variables, state, strict=True):
             variable.assign(value)
-        made.learning_rate = rate * factor
-        found[f"{factor:g}"] = stage(FROZEN, EPOCHS)
+        made.learning_rate = rate
+        found[f"{rate:g}"] = stage(FROZEN, EPOCHS)
     return found
 
 
-def runs_of(records, network, optimizer):
+def order():
+    """Every run as (network, seed, (optimizer, trunk)), the quiet trunks' first."""
+    every = list(itertools.product(NETWORKS, SEEDS, RUNS))
+    return sorted(every, key=lambda each: each[-1][-1] == "noisy")
+
+
+def runs_of(records, network, optimizer, trunk):
     """The finished runs, one a seed."""
-    keys = [f"{network} {optimizer} {seed}" for seed in SEEDS]
+    keys = [f"{network} {optimizer} {trunk} {seed}" for seed in SEEDS]
     return [records[key] for key in keys if key in records]
 
 
-def mean(runs, stage):
-    return statistics.fmean(run[stage]["validation"] for run in runs)
+def mean(runs, stage, number):
+    return statistics.fmean(run[stage][number] for run in runs)
 
 
 def table(records):
-    """Mean validation accuracy over the seeds, by network, optimizer and factor."""
-    factors = [f"{factor:g}" for factor in FACTORS]
-    lines = [["network", "optimizer", "new layer alone", *(f"× {f}" for f in factors)]]
-    lines[0].append("runs")
-    lines.append(["---", "---", *["---:"] * (2 + len(FACTORS))])
+    """Validation accuracy and loss, means over the seeds, by rate."""
+    stages = ["frozen", *(f"{rate:g}" for rate in RATES)]
+    head = ["network", "optimizer", "trunk", "new layer alone", *stages[1:], "runs"]
+    lines = [head, ["---"] * 3 + ["---:"] * (len(head) - 3)]
     for network in NETWORKS:
-        for optimizer in OPTIMIZERS:
-            runs = runs_of(records, network, optimizer)
+        for optimizer, trunk in RUNS:
+            runs = runs_of(records, network, optimizer, trunk)
             if runs:
-                means = [100 * mean(runs, stage) for stage in ("frozen", *factors)]
-                cells = [f"{value:.1f} %" for value in means]
-                lines.append([network, optimizer, *cells, str(len(runs))])
+                cells = [
+                    f"{100 * mean(runs, stage, 'val_accuracy'):.1f} % "
+                    f"({mean(runs, stage, 'val_loss'):.2f})"
+                    for stage in stages
+                ]
+                row = [network, optimizer, trunk, *cells, str(len(runs))]
+                lines.append(row)
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
 def choose(records, optimizer):
-    """The factor of the highest validation accuracy, averaged over the networks."""
+    """The rate up to 1e-4 that gains most where it gains least, with a quiet trunk.
 
-    def score(factor):
-        found = (runs_of(records, network, optimizer) for network in NETWORKS)
-        return statistics.fmean(mean(runs, f"{factor:g}") for runs in found if runs)
+    A gain is that of a network's mean validation accuracy over the first stage's.
+    """
+    found = [runs_of(records, network, optimizer, "quiet") for network in NETWORKS]
 
-    return max(FACTORS, key=score)
+    def least_gain(rate):
+        stages = f"{rate:g}", "frozen"
+        ends = [[mean(r, s, "val_accuracy") for s in stages] for r in found if r]
+        return min(after - before for after, before in ends)
+
+    return max((rate for rate in RATES if rate <= 1e-4), key=least_gain)
 
 
 def main():
@@ -214,23 +238,22 @@ def main():
     arguments = parser.parse_args()
     path = RESULTS / "unfreezing.json"
     records = json.loads(path.read_text()) if path.exists() else {}
-    for network, prepare in NETWORKS.items():
-        keys = {f"{network} {o} {s}": (o, s) for s in SEEDS for o in OPTIMIZERS}
-        if keys.keys() <= records.keys():
+    prepared = {}
+    for network, seed, (optimizer, trunk) in order():
+        key = f"{network} {optimizer} {trunk} {seed}"
+        if key in records:
             continue
-        name, flags, pictures = prepare(arguments)
-        for key, (optimizer, seed) in keys.items():
-            if key in records:
-                continue
-            records[key] = fine_tune(name, flags, pictures, optimizer, seed)
-            last = {k: round(v["validation"], 3) for k, v in records[key].items()}
-            print(key, last, flush=True)
-            with atomic.replacing(path) as partial:
-                partial.write_text(json.dumps(records, indent=1) + "\n")
+        if network not in prepared:
+            prepared[network] = NETWORKS[network](arguments)
+        records[key] = fine_tune(*prepared[network], optimizer, trunk, seed)
+        last = {k: round(v["val_accuracy"], 3) for k, v in records[key].items()}
+        print(key, last, flush=True)
+        with atomic.replacing(path) as partial:
+            partial.write_text(json.dumps(records, indent=1) + "\n")
     text = table(records)
     (RESULTS / "unfreezing.md").write_text(text)
     print(text)
-    for optimizer in OPTIMIZERS:
+    for optimizer in dict(RUNS):
         print(f"{optimizer}: {choose(records, optimizer):g}")
 
 

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import json
+import math
 import pathlib
 import sys
 
@@ -12,7 +13,8 @@ from scipy import stats
 
 from keras_asgld import ASGLD
 from keras_asgld.reports import tables
-from keras_asgld.runs import records, stages
+from keras_asgld.runs import records
+from keras_asgld.runs.optimizers import OPTIMIZERS
 from keras_asgld.runs.tasks import ACCURACY
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
@@ -138,13 +140,30 @@ def test_the_tables_of_the_study_are_those_of_its_records(script):
 def test_the_default_after_unfreezing_is_what_the_record_chose(script):
     unfreezing = script("unfreezing")
     docs = BENCHMARKS.parent / "docs"
-    records = json.loads((docs / "results" / "unfreezing.json").read_text())
-    chosen = stages.choose({"weights": "w"}, "m", "asgld", 2)
-    factor = chosen["fine_tuning"]["unfreeze_factor"]
-    assert factor == unfreezing.choose(records, "asgld")
-    table = unfreezing.table(records)
+    found = json.loads((docs / "results" / "unfreezing.json").read_text())
+    for optimizer in dict(unfreezing.RUNS):
+        rate = OPTIMIZERS[optimizer].unfreeze_rate
+        assert rate == unfreezing.choose(found, optimizer)
+    table = unfreezing.table(found)
     assert table == (docs / "results" / "unfreezing.md").read_text()
     assert table in (docs / "guide.md").read_text()
+
+
+def test_unfreezing_loses_nothing_at_the_defaults(script):
+    unfreezing = script("unfreezing")
+    path = BENCHMARKS.parent / "docs" / "results" / "unfreezing.json"
+    found = json.loads(path.read_text())
+    ends = {}
+    for optimizer in dict(unfreezing.RUNS):
+        runs = unfreezing.runs_of(found, "mobilenet", optimizer, "quiet")
+        assert len(runs) == 3
+        stage = f"{OPTIMIZERS[optimizer].unfreeze_rate:g}"
+        for run in runs:
+            before, after = run["frozen"], run[stage]
+            assert after["val_accuracy"] >= before["val_accuracy"] - 0.01
+            assert before["val_loss"] < math.log(10)
+        ends[optimizer] = unfreezing.mean(runs, stage, "val_accuracy")
+    assert ends["scale-free-asgld"] > ends["adam"] - 0.01
 
 
 def test_every_optimizer_of_the_update_benchmark_makes_a_step(script):

@@ -29,8 +29,12 @@ _TASK = {
     "train_size": (int, None, "use only so many training pictures"),
 }
 _TRAINING = {
-    "epochs": (int, None, f"default by data set: {_EPOCHS}"),
-    "batch_size": (int, None, f"pictures a step; default by data set: {_BATCH}"),
+    "epochs": (int, None, f"default: {_EPOCHS}, pretrained {stages.EPOCHS}"),
+    "batch_size": (
+        int,
+        None,
+        f"pictures a step; default: {_BATCH}, pretrained {stages.BATCH_SIZE}",
+    ),
     "drop_epochs": (list, None, "epochs after which the rate drops; default at 3/4"),
     "drop_factor": (float, 0.1, "factor of each drop"),
     "weight_decay": (float, 5e-4, "factor; 0 for none"),

@@ -5,11 +5,28 @@ start, so that a run that is resumed in either stage ends as one that was not.
 """
 
 import contextlib
+import math
 
 import keras
+from keras import ops
 
 from keras_asgld.runs.files import ExperimentError
 from keras_asgld.runs.stages import langevin
+
+
+def check_backend(settings):
+    """Raise where Keras cannot train a part of what an optimizer was built with.
+
+    Raises:
+        ExperimentError: The run has a stage of the new layer alone, on JAX.
+    """
+    chosen = settings.fine_tuning
+    if chosen and chosen["freeze"] and keras.backend.backend() == "jax":
+        raise ExperimentError(
+            "`freeze` must be 0 on JAX, where Keras trains all variables of an "
+            "optimizer or none: set KERAS_BACKEND to tensorflow or torch. "
+            f"Received: freeze={chosen['freeze']}"
+        )
 
 
 @contextlib.contextmanager
@@ -32,29 +49,76 @@ def quieten(settings, model, optimizer):
         optimizer.exclude_from_noise(var_list=variables)
 
 
-def callbacks(settings, model):
-    """What freezes the pretrained part, and lets it go when its epochs are over."""
+def callbacks(settings, model, warn):
+    """What freezes the pretrained part, and lets it go when its epochs are over.
+
+    Args:
+        settings: The run's `Settings`.
+        model: The compiled model.
+        warn: Called with one line if the new layer has learned nothing alone.
+    """
     if not settings.fine_tuning:
         return []
-    return [_Freezing(_trunk(settings, model), settings.fine_tuning["freeze"])]
+    return [_Stages(_trunk(settings, model), settings.fine_tuning, warn)]
 
 
-class _Freezing(keras.callbacks.Callback):
-    def __init__(self, trunk, epochs):
+class _Stages(keras.callbacks.Callback):
+    def __init__(self, trunk, chosen, warn):
         super().__init__()
         self.trunk = trunk
-        self.epochs = epochs
+        self.frozen_epochs = chosen["freeze"]
+        self.clipnorm = chosen["unfreeze_clipnorm"] or None
+        self.warn = warn
 
     def on_epoch_begin(self, epoch, logs=None):
-        trainable = epoch >= self.epochs
-        if self.trunk.trainable == trainable:
-            return
         from keras_asgld.models.pretrained import set_trainable
 
-        set_trainable(self.trunk, trainable)
-        # Both were traced with the variables, modes and losses of the other stage.
-        self.model.train_function = self.model.test_function = None
-        self.model.make_train_function()
+        unfrozen = epoch >= self.frozen_epochs
+        optimizer = _inner(self.model.optimizer)
+        clipnorm = self.clipnorm if unfrozen else None
+        changed = (self.trunk.trainable, optimizer.global_clipnorm) != (
+            unfrozen,
+            clipnorm,
+        )
+        if self.trunk.trainable != unfrozen:
+            set_trainable(self.trunk, unfrozen)
+        if epoch == self.frozen_epochs:
+            for velocity in _velocities(optimizer, self.model.trainable_variables):
+                velocity.assign(ops.zeros_like(velocity))
+        if changed:
+            # A plain attribute in Keras, which each traced step holds as a constant.
+            optimizer.global_clipnorm = clipnorm
+            # Both were traced with the variables, modes and losses of the other stage.
+            self.model.train_function = self.model.test_function = None
+            self.model.make_train_function()
+
+    def on_epoch_end(self, epoch, logs=None):
+        classes = self.model.output_shape[-1]
+        if epoch + 1 == self.frozen_epochs and logs["val_loss"] > math.log(classes):
+            self.warn(
+                f"after its epochs alone the new layer's loss, {logs['val_loss']:.2f}, "
+                f"is above that of guessing, {math.log(classes):.2f}: try another "
+                "--learning_rate or a larger --freeze"
+            )
+
+
+def _inner(optimizer):
+    """The optimizer that a loss scale of float16 may be wrapped around."""
+    return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _velocities(optimizer, variables):
+    """The slots that hold steps, not gradients.
+
+    A step of the new layer's rate would carry the layer on for many steps of a far
+    lower one.
+    """
+    if isinstance(optimizer, keras.optimizers.SGD):
+        return [velocity for velocity in optimizer.momentums if velocity is not None]
+    if "momentum" not in getattr(optimizer, "slot_names", ()):
+        return []
+    place = optimizer.slot_names.index("momentum")
+    return [slots[place] for slots in map(optimizer.slots, variables) if slots]
 
 
 def _trunk(settings, model):

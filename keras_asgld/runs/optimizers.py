@@ -25,6 +25,10 @@ class Named:
         decay: `"coupled"` (the decay is part of the gradient, as in the paper's
             protocol) or `"decoupled"`, when the user does not choose.
         seeded: Whether the constructor takes a `seed`.
+        new_layer_rate: The learning rate of a new layer on pretrained features, which
+            are many and of one sign, so that steps in proportion to the gradient
+            have to be small.
+        unfreeze_rate: The learning rate once the pretrained part learns too.
     """
 
     path: str
@@ -33,6 +37,8 @@ class Named:
     names: dict = dataclasses.field(default_factory=dict)
     decay: str = "coupled"
     seeded: bool = False
+    new_layer_rate: float = 0.001
+    unfreeze_rate: float = 3e-5
 
 
 # Learning rates, epsilons and Adam's beta_1 of .99 on ResNets are the protocol
@@ -51,9 +57,21 @@ OPTIMIZERS = {
         {"learning_rate": _SGD_RATE, "momentum": 0.9, "noise": 3.0},
         decay="decoupled",
         seeded=True,
+        new_layer_rate=0.005,
+        unfreeze_rate=1e-4,
     ),
-    "sgd": Named("keras.optimizers.SGD", {"learning_rate": _SGD_RATE}),
-    "momentum": Named("keras.optimizers.SGD", {"learning_rate": 0.1, "momentum": 0.9}),
+    "sgd": Named(
+        "keras.optimizers.SGD",
+        {"learning_rate": _SGD_RATE},
+        new_layer_rate=0.02,
+        unfreeze_rate=1e-4,
+    ),
+    "momentum": Named(
+        "keras.optimizers.SGD",
+        {"learning_rate": 0.1, "momentum": 0.9},
+        new_layer_rate=0.002,
+        unfreeze_rate=1e-4,
+    ),
     "adam": Named(
         "keras.optimizers.Adam",
         {"learning_rate": _ADAM_RATE, "momentum": _BETA_1},
@@ -71,6 +89,8 @@ OPTIMIZERS = {
         "keras.optimizers.Adagrad",
         {"learning_rate": {"digits": 0.03162, "": 0.01}},
         arguments={"initial_accumulator_value": 0.0, "epsilon": 1e-10},
+        new_layer_rate=0.01,
+        unfreeze_rate=1e-4,
     ),
     "amsgrad": Named(
         "keras.optimizers.Adam",
@@ -88,17 +108,21 @@ OPTIMIZERS = {
         "keras_asgld.optimizers.SGLD",
         {"learning_rate": 0.1, "temperature": POSTERIOR},
         seeded=True,
+        new_layer_rate=0.01,
+        unfreeze_rate=1e-4,
     ),
     "psgld": Named(
         "keras_asgld.optimizers.PSGLD",
         {"learning_rate": _ADAM_RATE, "temperature": POSTERIOR},
         arguments={"rho": 0.99},  # the paper's
         seeded=True,
+        new_layer_rate=0.0003,
     ),
     "sghmc": Named(
         "keras_asgld.optimizers.SGHMC",
         {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
         seeded=True,
+        unfreeze_rate=1e-4,
     ),
     # The numbers that the paper's published code names as its best for CIFAR-10.
     "asgld-paper": Named(
@@ -106,22 +130,27 @@ OPTIMIZERS = {
         {"learning_rate": 0.1, "momentum": 0.9, "noise": 0.01},
         decay="decoupled",
         seeded=True,
+        new_layer_rate=0.02,
+        unfreeze_rate=1e-4,
     ),
     "scale-free-asgld": Named(
         "keras_asgld.optimizers.ScaleFreeASGLD",
         {"learning_rate": _ADAM_RATE, "momentum": 0.9, "noise": 1.0},
         decay="decoupled",
         seeded=True,
+        new_layer_rate=0.0005,
     ),
     "sgnht": Named(
         "keras_asgld.optimizers.SGNHT",
         {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
         seeded=True,
+        unfreeze_rate=1e-4,
     ),
     "baoa": Named(
         "keras_asgld.optimizers.BAOA",
         {"learning_rate": 0.1, "momentum": 0.9, "temperature": POSTERIOR},
         seeded=True,
+        unfreeze_rate=1e-4,
     ),
 }
 
@@ -165,7 +194,7 @@ HYPERPARAMETERS = tuple(
 )
 
 
-def hyperparameters(optimizer, model, overrides, examples):
+def hyperparameters(optimizer, model, overrides, examples, new_layer=False):
     """The values an optimizer is run with: the row's, then the user's.
 
     Args:
@@ -173,9 +202,14 @@ def hyperparameters(optimizer, model, overrides, examples):
         model: The model's name.
         overrides: Values by hyperparameter name; the optimizer must take each.
         examples: How many examples a run trains on.
+        new_layer: Whether the run begins with a new layer on pretrained features.
     """
+    row = ALL[optimizer]
+    defaults = row.hyperparameters
+    if new_layer:
+        defaults = defaults | {"learning_rate": row.new_layer_rate}
     values = {}
-    for name, default in ALL[optimizer].hyperparameters.items():
+    for name, default in defaults.items():
         if isinstance(default, dict):
             prefix = next(prefix for prefix in default if model.startswith(prefix))
             default = default[prefix]
@@ -209,12 +243,12 @@ def _schedule(settings, steps_per_epoch):
     """The learning rate, dropping after each drop epoch and on unfreezing."""
     import keras
 
-    value = settings.hyperparameters["learning_rate"]
-    changes = stages.rate_changes(settings)
-    if not changes:
-        return value
+    rates = stages.rates(settings)
+    first, *others = rates
+    if not others:
+        return rates[first]
     # PiecewiseConstantDecay keeps the old value while step <= boundary, and the
     # first step after `epoch` whole epochs has number epoch * steps_per_epoch.
-    boundaries = [epoch * steps_per_epoch - 1 for epoch, _ in changes]
-    values = stages.rates(settings, value)
+    boundaries = [epoch * steps_per_epoch - 1 for epoch in others]
+    values = list(rates.values())
     return keras.optimizers.schedules.PiecewiseConstantDecay(boundaries, values)

@@ -9,6 +9,8 @@ from keras_asgld.runs import files, record_contents
 from keras_asgld.runs.files import ExperimentError
 
 NAME = "record.json"
+# Settings that only older records have, and that no setting of today stands for.
+_LEFT = {"unfreeze_factor"}
 _ADVICE = (
     "; remove this file and give again the very command that wrote it, which goes on "
     "from the last checkpoint"
@@ -81,17 +83,24 @@ def check_same(folder, record, settings):
         if field.default is not dataclasses.MISSING
     }
     # A record may be older than a setting, which then had its default.
-    there = defaults | record["settings"]
+    there = _each(defaults | record["settings"])
+    wanted = _each(settings.to_json())
     differences = [
-        f"{name}={there.get(name)}, not {value}"
-        for name, value in settings.to_json().items()
-        if there.get(name) != value
+        f"{name}={there.get(name)}, not {wanted.get(name)}"
+        for name in wanted | there
+        if name in wanted.keys() | _LEFT and there.get(name) != wanted.get(name)
     ]
     if differences:
         raise ExperimentError(
             f"{folder} holds a run with {'; '.join(differences)}: "
             "choose another --out_dir or remove it"
         )
+
+
+def _each(settings):
+    """The settings with those of fine-tuning beside the others."""
+    others = dict(settings)
+    return others | (others.pop("fine_tuning") or {})
 
 
 def check_backend(folder, record, backend):

@@ -103,7 +103,7 @@ class Settings:
         for name, value in (numbers | self.hyperparameters).items():
             _check(name, value, 0 <= value < math.inf, "finite and not negative")
             check_float32(name, value, ExperimentError)
-        top = max(stages.rates(self, self.hyperparameters["learning_rate"]))
+        top = max(stages.rates(self).values())
         constraint = "a factor of rates that float32 holds"
         _check("drop_factor", self.drop_factor, top <= LARGEST_FLOAT32, constraint)
         momentum = self.hyperparameters.get("momentum", 0)
@@ -140,7 +140,8 @@ def make(
 
     Args:
         dataset, optimizer: Names in `TASKS` and `named.ALL`.
-        model, epochs, batch_size: None takes the data set's.
+        model, epochs, batch_size: None takes the data set's, or what is usual for a
+            pretrained network.
         overrides: The user's hyperparameters for this optimizer.
         weight_decay_mode: `"auto"` takes the optimizer's.
         drop_epochs: None takes three quarters of the epochs, the paper's 150
@@ -152,7 +153,11 @@ def make(
     _known("optimizer", optimizer, named.ALL)
     task = TASKS[dataset]
     model = model or task.model
-    epochs = task.epochs if epochs is None else epochs
+    flags, overrides, row = flags or {}, overrides or {}, named.ALL[optimizer]
+    usual = task.epochs, task.batch_size
+    if stages.fine_tunes(flags, model):
+        usual = stages.EPOCHS, stages.BATCH_SIZE
+    epochs = usual[0] if epochs is None else epochs
     if weight_decay_mode == "auto":
         weight_decay_mode = named.ALL[optimizer].decay
     if drop_epochs is None:
@@ -165,18 +170,30 @@ def make(
             f"`model` must be mlp with --dataset={dataset}, whose inputs are no "
             f"pictures. Received: model={model}"
         )
+    chosen = stages.choose(flags, model, epochs, row.unfreeze_rate)
+    fine_tuning = chosen.get("fine_tuning")
+    if fine_tuning and not fine_tuning["freeze"] and "learning_rate" in overrides:
+        raise ExperimentError(
+            "`learning_rate` must be left out with --freeze=0, for it is the new "
+            "layer's while that learns alone: give --unfreeze_rate. "
+            f"Received: learning_rate={overrides['learning_rate']:g}"
+        )
     made = Settings(
         dataset=dataset,
         model=model,
         optimizer=optimizer,
         hyperparameters=named.hyperparameters(
-            optimizer, model, overrides or {}, max(1, examples)
+            optimizer,
+            model,
+            overrides,
+            max(1, examples),
+            new_layer=fine_tuning is not None,
         ),
         epochs=epochs,
-        batch_size=task.batch_size if batch_size is None else batch_size,
+        batch_size=usual[1] if batch_size is None else batch_size,
         weight_decay_mode=weight_decay_mode,
         drop_epochs=list(drop_epochs),
-        **stages.choose(flags or {}, model, optimizer, epochs),
+        **chosen,
         **others,
     )
     _known_model(model)  # last, for it takes seconds where Keras is not loaded yet

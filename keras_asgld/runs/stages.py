@@ -1,16 +1,21 @@
 """The flags of fine-tuning: what they mean together, and what the rate follows."""
 
+import math
+
 from keras_asgld.checks import check_float32, require
 from keras_asgld.runs.files import ExperimentError
 
 FLAGS = {
     "weights": (str, None, "of applications/NAME: imagenet or a weights file"),
     "freeze": (int, None, "first epochs for the new layer alone; default half"),
-    "unfreeze_factor": (float, None, "of the rate, after those; default by optimizer"),
+    "unfreeze_rate": (float, None, "learning rate after those; default by optimizer"),
+    "unfreeze_clipnorm": (float, None, "of all gradients, then; default 1, 0 for none"),
     "pretrained_noise": (("off", "on"), "off", "noise on the pretrained part too"),
 }
 PRECISION = (("off", "bfloat16", "float16"), "off", "compute in that dtype")
-_ADAPTIVE = ("adam", "amsgrad", "adagrad", "rmsprop", "psgld", "scale-free")
+CLIPNORM = 1.0
+# What is pretrained needs less than a data set's task, which trains from nothing.
+EPOCHS, BATCH_SIZE = 10, 32
 _LANGEVIN = ("asgld", "scale-free", "sgld", "psgld", "sghmc", "sgnht", "baoa")
 
 
@@ -19,27 +24,35 @@ def langevin(optimizer):
     return optimizer.startswith(_LANGEVIN)
 
 
-def choose(values, model, optimizer, epochs):
+def fine_tunes(values, model):
+    """Whether a network of that name, with the flags' values, is pretrained."""
+    return values.get("weights") is not None or model.startswith("hub/")
+
+
+def choose(values, model, epochs, unfreeze_rate):
     """The fields of `Settings` that fine-tuning has, from the flags.
 
     Args:
         values: The flags' values by name; those of `FLAGS` may be missing.
-        model, optimizer: Their names.
+        model: Its name.
         epochs: How many epochs the run has.
+        unfreeze_rate: The rate of the second stage if the flags name none.
 
     Returns:
         A dict of `fine_tuning` (None, or a dict of `weights`, `freeze`,
-        `unfreeze_factor` and `noisy`) and `mixed_precision` (None or a dtype).
+        `unfreeze_rate`, `unfreeze_clipnorm` and `noisy`) and `mixed_precision` (None
+        or a dtype).
     """
-    weights, freeze = values.get("weights"), values.get("freeze")
-    factor = values.get("unfreeze_factor")
+    freeze, rate = values.get("freeze"), values.get("unfreeze_rate")
+    clipnorm = values.get("unfreeze_clipnorm")
     precision = values.get("mixed_precision", "off")
     chosen = {"mixed_precision": None if precision == "off" else precision}
-    if weights is None and not model.startswith("hub/"):
+    if not fine_tunes(values, model):
         noise = values.get("pretrained_noise", "off")
         given = {
             "freeze": freeze,
-            "unfreeze_factor": factor,
+            "unfreeze_rate": rate,
+            "unfreeze_clipnorm": clipnorm,
             "pretrained_noise": None if noise == "off" else noise,
         }
         for name, value in given.items():
@@ -50,46 +63,42 @@ def choose(values, model, optimizer, epochs):
                     f"Received: {name}={value}"
                 )
         return chosen
-    freeze = epochs // 2 if freeze is None else freeze
-    factor = _factor(optimizer) if factor is None else factor
+    # A single epoch is the new layer's: the second stage is too slow to teach it.
+    freeze = max(1, epochs // 2) if freeze is None else freeze
+    rate = unfreeze_rate if rate is None else rate
+    clipnorm = CLIPNORM if clipnorm is None else clipnorm
     _check("freeze", freeze, freeze >= 0, "not negative")
-    _check("unfreeze_factor", factor, 0 < factor <= 1, "in the range (0, 1]")
-    check_float32("unfreeze_factor", factor, ExperimentError)
+    _check("unfreeze_rate", rate, 0 < rate < math.inf, "finite and positive")
+    good = 0 <= clipnorm < math.inf
+    _check("unfreeze_clipnorm", clipnorm, good, "finite and not negative")
+    check_float32("unfreeze_rate", rate, ExperimentError)
+    check_float32("unfreeze_clipnorm", clipnorm, ExperimentError)
     return chosen | {
         "fine_tuning": {
-            "weights": weights,
+            "weights": values.get("weights"),
             "freeze": freeze,
-            "unfreeze_factor": factor,
+            "unfreeze_rate": rate,
+            "unfreeze_clipnorm": clipnorm,
             "noisy": values.get("pretrained_noise") == "on",
         }
     }
 
 
-def _factor(optimizer):
-    """The factor from the rate that suits a new layer to that of a whole network.
+def rates(settings):
+    """The learning rates by the epoch they begin with, in order.
 
-    A pretrained network's gradients are large, and a step in proportion to them has to
-    be small. How small depends on the network: MobileNetV2 forgets everything with
-    asgld at .001, and a ResNet-20 learns fastest at .1. At .0001 neither loses anything
-    (benchmarks/unfreezing.py). Adaptive methods go on learning at .1.
+    Letting a pretrained part go sets the rate, also where a drop comes at once.
     """
-    return 0.1 if optimizer.startswith(_ADAPTIVE) else 0.0001
-
-
-def rate_changes(settings):
-    """(epoch, factor) of each change of the learning rate, in order."""
-    changes = [(epoch, settings.drop_factor) for epoch in settings.drop_epochs]
-    if settings.fine_tuning and settings.fine_tuning["freeze"]:
-        chosen = settings.fine_tuning
-        changes.append((chosen["freeze"], chosen["unfreeze_factor"]))
-    return sorted(change for change in changes if change[0] < settings.epochs)
-
-
-def rates(settings, rate):
-    """The learning rate from the start on, and after each change."""
-    found = [rate]
-    for _, factor in rate_changes(settings):
-        found.append(found[-1] * factor)
+    found = {0: settings.hyperparameters["learning_rate"]}
+    chosen = settings.fine_tuning
+    freeze = chosen["freeze"] if chosen else settings.epochs
+    for epoch in sorted({freeze, *settings.drop_epochs}):
+        if epoch < settings.epochs:
+            last = list(found.values())[-1]
+            unfrozen = epoch == freeze
+            found[epoch] = (
+                chosen["unfreeze_rate"] if unfrozen else last * settings.drop_factor
+            )
     return found
 
 

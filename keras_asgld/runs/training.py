@@ -81,6 +81,7 @@ def run(
 
 def _run(settings, folder, place, data, progress, keep_weights, tensorboard, network):
     """`run`, which reads from `folder` and writes to `place`."""
+    fine_tuning.check_backend(settings)
     files.remove_partial(place)
     before = records.read(folder)
     records.check_same(folder, before, settings)
@@ -129,7 +130,7 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
             callbacks=[
                 *watching.callbacks(settings, place, model.optimizer, tensorboard),
                 recorder,
-                *fine_tuning.callbacks(settings, model),
+                *fine_tuning.callbacks(settings, model, progress.warn),
             ],
             shuffle=False,  # the pipeline has done it
             verbose=0,
