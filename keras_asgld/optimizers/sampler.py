@@ -1,5 +1,7 @@
 """What the optimizers that sample at a temperature share, the posterior's terms too."""
 
+import warnings
+
 import keras
 import numpy as np
 
@@ -100,6 +102,7 @@ class LangevinSampler(LangevinOptimizer):
         )
         self.temperature = temperature
         self.examples = None if examples is None else int(examples)
+        self._noticed_examples = False
         # Weights that a configuration names but does not hold.
         self._lacks_mean = self.prior is not None and self.prior.mean == SAVED
 
@@ -142,6 +145,26 @@ class LangevinSampler(LangevinOptimizer):
         super().load_own_variables(store)
         if len(store.keys()) == len(self.variables):  # or Keras warns and loads nothing
             self._lacks_mean = False
+
+    def notice_examples(self, count):
+        """Warns, once, if an epoch had other than `examples` examples.
+
+        One in a hundred may be amiss, which changes a variance by no more: a pipeline
+        that drops its last, incomplete batch leaves out as few.
+
+        Args:
+            count: The number of examples of an epoch; 0 if none were counted.
+        """
+        if self.examples is None or self._noticed_examples or not count:
+            return
+        if abs(count - self.examples) > self.examples / 100:
+            self._noticed_examples = True
+            warnings.warn(
+                f"`examples` is the number of training examples, and an epoch had "
+                f"{count}. If these are all, the posterior's temperature is wrong by "
+                f"the quotient. Received: examples={self.examples}",
+                stacklevel=2,
+            )
 
     def get_config(self):
         config = super().get_config()
