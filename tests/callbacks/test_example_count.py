@@ -63,7 +63,8 @@ def test_examples_of_the_validation_do_not_count(tmp_path):
 
 
 def test_generators_and_several_steps_in_one_go_are_counted(tmp_path):
-    batches = lambda: iter([data(40), data(40), data(20)] * 3)  # noqa: E731
+    sizes = [40, 40, 20] * 3
+    batches = lambda: (data(n) for n in sizes)  # noqa: E731
     fit = {"x": batches(), "steps_per_epoch": 3, "batch_size": None}
     assert noticed(tmp_path, told(), 0, **fit) == []
     fit = {"x": batches(), "steps_per_epoch": 2, "epochs": 2, "batch_size": None}
@@ -96,13 +97,14 @@ def test_a_training_step_that_counts_nothing_is_left_alone(tmp_path):
         def __init__(self):
             super().__init__()
             self.dense = keras.layers.Dense(1)
+            self.score = keras.metrics.Mean("score")
 
         def call(self, x):
             return self.dense(x)
 
         @property
         def metrics(self):
-            return []
+            return [self.score]
 
     assert noticed(tmp_path, told(), 50, model=Silent()) == []
 
