@@ -10,6 +10,7 @@ from keras_asgld.optimizers import (
     SGLD,
     SGNHT,
     CyclicTemperature,
+    Prior,
     ScaleFreeASGLD,
 )
 from keras_asgld.version import __version__ as __version__
@@ -23,6 +24,7 @@ __all__ = [
     "SGNHT",
     "CyclicTemperature",
     "NoiseMonitor",
+    "Prior",
     "ScaleFreeASGLD",
     "WeightEnsemble",
     "calibration",

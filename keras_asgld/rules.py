@@ -48,6 +48,11 @@ def scale_free_asgld(
     return variable - learning_rate * step, mu, C
 
 
+def with_prior(gradient, variable, precision, mean=0.0):
+    """The gradient of the loss and of `precision / 2 * (variable - mean)**2`."""
+    return gradient + precision * (variable - mean)
+
+
 def sgld(gradient, variable, z, learning_rate, temperature):
     """Welling & Teh 2011, equation 4, for a loss in place of a log-posterior."""
     variable = variable - learning_rate * gradient

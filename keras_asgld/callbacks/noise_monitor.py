@@ -3,11 +3,12 @@
 import keras
 import numpy as np
 
+from keras_asgld.callbacks.example_count import ExampleCount
 from keras_asgld.callbacks.probe import Probe
 from keras_asgld.checks import check_boolean, check_integer
 
 
-class NoiseMonitor(keras.callbacks.Callback):
+class NoiseMonitor(ExampleCount):
     """Adds to the logs of each epoch what the noise of its steps really was.
 
     ```python
@@ -48,6 +49,11 @@ class NoiseMonitor(keras.callbacks.Callback):
     averages. `SGLD` has none; there it is taken from the change of the variables, and
     so is only as exact as their format, not to be used in half precision, and holds
     what a constraint or an overwriting moving average (`ema_overwrite_frequency`) did.
+
+    Of a sampler that was made with `examples` T is the one in its rule, the posterior's
+    over their number, and the gradient holds the prior's pull. There is a warning, once
+    for an optimizer, if an epoch has other than that many examples, by more than
+    1 %: an epoch as Keras counts it, so `steps_per_epoch` too can be the reason.
 
     SGHMC's kinetic temperature is T in equilibrium with exact gradients and a small
     step. Above it, minibatch noise heats the momentum or the run still descends.
@@ -97,6 +103,7 @@ class NoiseMonitor(keras.callbacks.Callback):
         self._steps = self.params.get("steps")
 
     def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
         self._measurements = []
         self._batches = 0
 
@@ -117,6 +124,7 @@ class NoiseMonitor(keras.callbacks.Callback):
             self._before = None
 
     def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
         self._steps = self._steps or self._batches
         if logs is not None and self._measurements:
             logs.update(self._numbers())

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from keras_asgld.callbacks.averaging import averaged, probabilities_by_loss
+from keras_asgld.callbacks.example_count import ExampleCount
 from keras_asgld.callbacks.members import Members
 from keras_asgld.checks import check_choice, check_directory, check_integer
 
@@ -21,7 +22,7 @@ class Prediction(typing.NamedTuple):
     spread: np.ndarray
 
 
-class WeightEnsemble(keras.callbacks.Callback):
+class WeightEnsemble(ExampleCount):
     """Collects weights during training; the samples of a posterior, or of a valley.
 
     ```python
@@ -54,6 +55,10 @@ class WeightEnsemble(keras.callbacks.Callback):
     done as many steps elsewhere adopts the members it finds if they have the shapes of
     its weights, so give every run a directory of its own. To use an ensemble in another
     process, make it with the same directory and call `ensemble.set_model(model)`.
+
+    With a sampler that was made with `examples`, there is a warning, once for an
+    optimizer, if an epoch has other than that many, by more than 1 %: an epoch as Keras
+    counts it, so `steps_per_epoch` too can be the reason.
 
     Args:
         directory: A path. Made when the first member is stored.
@@ -117,6 +122,7 @@ class WeightEnsemble(keras.callbacks.Callback):
         self._begun = False
 
     def on_epoch_begin(self, epoch, logs=None):
+        super().on_epoch_begin(epoch, logs)
         # Counted from here on: to read it at each step would wait for the device.
         iterations = self._inner_optimizer()._iterations
         self._step = int(keras.ops.convert_to_numpy(iterations))
@@ -160,6 +166,7 @@ class WeightEnsemble(keras.callbacks.Callback):
             self._store(due)
 
     def on_epoch_end(self, epoch, logs=None):
+        super().on_epoch_end(epoch, logs)
         if self.unit == "epoch" and self._is_due(epoch + 1):
             self._store(epoch + 1)
 

@@ -1,5 +1,6 @@
 from keras_asgld.optimizers.asgld import ASGLD
 from keras_asgld.optimizers.baoa import BAOA
+from keras_asgld.optimizers.prior import Prior
 from keras_asgld.optimizers.psgld import PSGLD
 from keras_asgld.optimizers.scale_free_asgld import ScaleFreeASGLD
 from keras_asgld.optimizers.schedules import CyclicTemperature
@@ -15,5 +16,6 @@ __all__ = [
     "SGLD",
     "SGNHT",
     "CyclicTemperature",
+    "Prior",
     "ScaleFreeASGLD",
 ]

@@ -73,14 +73,18 @@ class BAOA(LangevinSampler):
             after a step; 0.9 is common.
         temperature: T. A non-negative float, a `LearningRateSchedule` or a callable,
             like `learning_rate`. A float can be reassigned during training
-            (`optimizer.temperature = 0.0`). There is no default, for none is right
-            without the number of examples; see below.
+            (`optimizer.temperature = 0.0`). With `examples` it is the posterior's and
+            1 by default, less being "cold"; without, it is the loss's, and has no
+            default, for none is right without the number of examples; see below.
         seed: A non-negative integer. The noise is a pure function of the seed, the
             variable, the update count and the element; the same on every backend and
             device. With `None` (the default) a seed is drawn that obeys
             `keras.utils.set_random_seed`. The noise in force is saved with the
             optimizer's variables, so that a reloaded optimizer goes on with it.
         {{keyword_args}}
+        {{posterior_args}}
+
+    {{posterior}}
 
     {{temperature}}
 
@@ -118,7 +122,7 @@ class BAOA(LangevinSampler):
         self,
         learning_rate,
         momentum,
-        temperature,
+        temperature=None,
         seed=None,
         weight_decay=None,
         clipnorm=None,
@@ -130,11 +134,15 @@ class BAOA(LangevinSampler):
         loss_scale_factor=None,
         gradient_accumulation_steps=None,
         name=None,
+        examples=None,
+        prior=None,
         **kwargs,
     ):
         super().__init__(
             learning_rate=learning_rate,
             temperature=temperature,
+            examples=examples,
+            prior=prior,
             seed=seed,
             weight_decay=weight_decay,
             clipnorm=clipnorm,
@@ -151,7 +159,7 @@ class BAOA(LangevinSampler):
         self.momentum = momentum
 
     def numbers(self, learning_rate):
-        return learning_rate, self.momentum, self.temperature
+        return learning_rate, self.momentum, self.loss_temperature
 
     @staticmethod
     def effective_learning_rate(learning_rate, momentum, temperature):

@@ -5,6 +5,7 @@ import numbers
 import re
 
 import keras
+import numpy as np
 from keras import ops
 
 from keras_asgld import backend, noise
@@ -123,16 +124,45 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         )
         keys = [self._var_key(variable) for variable in variables]
         excluded = self._excluded_from_noise.among(variables, keys)
-        self._kinds = [
-            step.Kind(self.rule_of(variable, not quiet), variable.dtype, not quiet)
-            for variable, quiet in zip(variables, excluded, strict=True)
-        ]
         self._slots = [
             None
             if self._overwrite_variable_with_gradient(variable)
             else [self._add_slot(variable, name) for name in self.slot_names]
             for variable in variables
         ]
+        self.prior_precisions, means = self.prior_of(variables)
+        self._prior_means = [
+            [] if mean is None else [self._add_slot(variable, "prior_mean", mean)]
+            for variable, mean in zip(variables, means, strict=True)
+        ]
+        self._kinds = [
+            step.Kind(
+                self.rule_of(variable, not quiet),
+                variable.dtype,
+                not quiet,
+                bool(precision),
+                bool(mean),
+            )
+            for variable, quiet, precision, mean in zip(
+                variables,
+                excluded,
+                self.prior_precisions,
+                self._prior_means,
+                strict=True,
+            )
+        ]
+
+    def prior_of(self, variables):
+        """The Gaussian prior that is made part of the rule, in the loss's units.
+
+        Args:
+            variables: Those that the optimizer is built with.
+
+        Returns:
+            An array of the precision for each of them, 0 where there is no prior; and
+            for each its mean, an array of its shape, or `None` for zero.
+        """
+        return np.zeros(len(variables)), [None] * len(variables)
 
     def rule_of(self, variable, noisy):
         """The rule for one variable, for subclasses that have more than one."""
@@ -177,7 +207,8 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
     def target(self, variable):
         """What a step needs to know of a variable, as a `step.Target`."""
         index = self._get_variable_index(variable)
-        return step.Target(self._kinds[index], index, [variable, *self._slots[index]])
+        state = [variable, *self._slots[index], *self._prior_means[index]]
+        return step.Target(self._kinds[index], index, state)
 
     def slots(self, variable):
         """The slots of a variable that the optimizer was built with.
@@ -288,10 +319,15 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         if decayed:
             super()._apply_weight_decay(decayed)
 
-    def _add_slot(self, variable, name):
+    def _add_slot(self, variable, name, value=None):
+        initializer = "zeros"
+        if value is not None:
+            # A copy: JAX gives away the memory of the variable, PyTorch writes into it.
+            initializer = lambda shape, dtype: ops.copy(ops.cast(value, dtype))  # noqa: E731
         with backend.colocated(self, variable):
             return self.add_variable(
                 shape=variable.shape,
+                initializer=initializer,
                 dtype=step.slot_dtype(variable.dtype),
                 layout=getattr(variable, "_layout", None),
                 # TensorFlow refuses other characters, and variables that come from

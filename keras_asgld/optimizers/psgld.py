@@ -71,8 +71,9 @@ class PSGLD(LangevinSampler):
             that takes no arguments and returns the value to use.
         temperature: T. A non-negative float, a `LearningRateSchedule` or a callable,
             like `learning_rate`. A float can be reassigned during training
-            (`optimizer.temperature = 0.0`). There is no default, for none is right
-            without the number of examples; see below.
+            (`optimizer.temperature = 0.0`). With `examples` it is the posterior's and
+            1 by default, less being "cold"; without, it is the loss's, and has no
+            default, for none is right without the number of examples; see below.
         rho: α. A float in [0, 1): the decay of the running squared gradient. Defaults
             to `0.9999`. The paper's 0.99 makes a Gaussian 31 % too wide at h = 0.01
             without minibatch noise, 0.999 by 5 %, the default by less than 1 %.
@@ -85,6 +86,9 @@ class PSGLD(LangevinSampler):
             `keras.utils.set_random_seed`. The noise in force is saved with the
             optimizer's variables, so that a reloaded optimizer goes on with it.
         {{keyword_args}}
+        {{posterior_args}}
+
+    {{posterior}}
 
     {{temperature}}
 
@@ -119,7 +123,7 @@ class PSGLD(LangevinSampler):
     def __init__(
         self,
         learning_rate,
-        temperature,
+        temperature=None,
         rho=0.9999,
         epsilon=1e-5,
         seed=None,
@@ -133,11 +137,15 @@ class PSGLD(LangevinSampler):
         loss_scale_factor=None,
         gradient_accumulation_steps=None,
         name=None,
+        examples=None,
+        prior=None,
         **kwargs,
     ):
         super().__init__(
             learning_rate=learning_rate,
             temperature=temperature,
+            examples=examples,
+            prior=prior,
             seed=seed,
             weight_decay=weight_decay,
             clipnorm=clipnorm,
@@ -156,7 +164,7 @@ class PSGLD(LangevinSampler):
 
     def numbers(self, learning_rate):
         t = ops.cast(self.iterations, "float32") + 1
-        return learning_rate, self.temperature, self.rho, self.epsilon, t
+        return learning_rate, self.loss_temperature, self.rho, self.epsilon, t
 
     @staticmethod
     def terms(before, after, z, decay, learning_rate, temperature, rho, epsilon, t):

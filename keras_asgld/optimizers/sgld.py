@@ -54,14 +54,18 @@ class SGLD(LangevinSampler):
             that takes no arguments and returns the value to use.
         temperature: T. A non-negative float, a `LearningRateSchedule` or a callable,
             like `learning_rate`. A float can be reassigned during training
-            (`optimizer.temperature = 0.0`). There is no default, for none is right
-            without the number of examples; see below.
+            (`optimizer.temperature = 0.0`). With `examples` it is the posterior's and
+            1 by default, less being "cold"; without, it is the loss's, and has no
+            default, for none is right without the number of examples; see below.
         seed: A non-negative integer. The noise is a pure function of the seed, the
             variable, the update count and the element; the same on every backend and
             device. With `None` (the default) a seed is drawn that obeys
             `keras.utils.set_random_seed`. The noise in force is saved with the
             optimizer's variables, so that a reloaded optimizer goes on with it.
         {{keyword_args}}
+        {{posterior_args}}
+
+    {{posterior}}
 
     {{temperature}}
 
@@ -95,7 +99,7 @@ class SGLD(LangevinSampler):
     def __init__(
         self,
         learning_rate,
-        temperature,
+        temperature=None,
         seed=None,
         weight_decay=None,
         clipnorm=None,
@@ -107,11 +111,15 @@ class SGLD(LangevinSampler):
         loss_scale_factor=None,
         gradient_accumulation_steps=None,
         name=None,
+        examples=None,
+        prior=None,
         **kwargs,
     ):
         super().__init__(
             learning_rate=learning_rate,
             temperature=temperature,
+            examples=examples,
+            prior=prior,
             seed=seed,
             weight_decay=weight_decay,
             clipnorm=clipnorm,
@@ -127,7 +135,7 @@ class SGLD(LangevinSampler):
         )
 
     def numbers(self, learning_rate):
-        return learning_rate, self.temperature
+        return learning_rate, self.loss_temperature
 
     @staticmethod
     def terms(before, after, z, decay, learning_rate, temperature):

@@ -74,8 +74,9 @@ class SGNHT(LangevinSampler):
             0.9 is common.
         temperature: T. A non-negative float, a `LearningRateSchedule` or a callable,
             like `learning_rate`. A float can be reassigned during training
-            (`optimizer.temperature = 0.0`). There is no default, for none is right
-            without the number of examples; see below.
+            (`optimizer.temperature = 0.0`). With `examples` it is the posterior's and
+            1 by default, less being "cold"; without, it is the loss's, and has no
+            default, for none is right without the number of examples; see below.
         coupling: How fast the thermostats answer, by how much the friction grows in a
             step of twice the kinetic energy that there should be. A non-negative float.
             `xi` fluctuates by its square root: keep that below the friction, and the
@@ -87,6 +88,9 @@ class SGNHT(LangevinSampler):
             `keras.utils.set_random_seed`. The noise in force is saved with the
             optimizer's variables, so that a reloaded optimizer goes on with it.
         {{keyword_args}}
+        {{posterior_args}}
+
+    {{posterior}}
 
     {{temperature}}
 
@@ -126,7 +130,7 @@ class SGNHT(LangevinSampler):
         self,
         learning_rate,
         momentum,
-        temperature,
+        temperature=None,
         coupling=0.001,
         seed=None,
         weight_decay=None,
@@ -139,11 +143,15 @@ class SGNHT(LangevinSampler):
         loss_scale_factor=None,
         gradient_accumulation_steps=None,
         name=None,
+        examples=None,
+        prior=None,
         **kwargs,
     ):
         super().__init__(
             learning_rate=learning_rate,
             temperature=temperature,
+            examples=examples,
+            prior=prior,
             seed=seed,
             weight_decay=weight_decay,
             clipnorm=clipnorm,
@@ -161,7 +169,7 @@ class SGNHT(LangevinSampler):
         self.coupling = coupling
 
     def numbers(self, learning_rate):
-        return learning_rate, self.momentum, self.temperature, self.coupling
+        return learning_rate, self.momentum, self.loss_temperature, self.coupling
 
     def rule_of(self, variable, noisy):
         return self.rule if noisy else rules.sgnht_without_thermostat

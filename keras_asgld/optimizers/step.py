@@ -13,18 +13,28 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_asgld import backend, noise
+from keras_asgld import backend, noise, rules
 from keras_asgld.optimizers import exclusion, packing
 
 DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
 class Kind(NamedTuple):
-    """What the variables of one group have in common."""
+    """What the variables of one group have in common.
+
+    Attributes:
+        rule: The update rule.
+        dtype: Their dtype.
+        noisy: Whether noise moves them.
+        has_prior: Whether a Gaussian prior pulls at them.
+        has_mean: Whether that is about a mean, the last of their state, not zero.
+    """
 
     rule: Callable
     dtype: str
     noisy: bool
+    has_prior: bool = False
+    has_mean: bool = False
 
 
 class Target(NamedTuple):
@@ -32,7 +42,7 @@ class Target(NamedTuple):
 
     kind: Kind
     index: int  # of the variable among those that the optimizer was built with
-    state: list  # the variable and its slots
+    state: list  # the variable, its slots and, where it has one, its prior's mean
 
 
 @backend.without_gradients
@@ -56,6 +66,11 @@ def take(optimizer, gradients, variables, learning_rate):
         # Not `cast`, which would make a Python number float32 first.
         dtype = slot_dtype(group.kind.dtype)
         own = tuple(ops.convert_to_tensor(number, dtype) for number in numbers)
+        if group.kind.has_prior:
+            precision = optimizer.prior_precisions[group.rows]
+            if precision.ndim:  # one for each row
+                precision = precision[:, None]
+            own = (*own, ops.convert_to_tensor(precision, dtype))
         group.move([gradients[place] for place in group.places], key, update, own)
 
 
@@ -203,17 +218,22 @@ def _new_matrices(kind, state, gradient, key, starts, update, numbers):
 
 def _new_state(kind, draw, state, gradient, numbers):
     variable, *slots = state
+    means = [slots.pop()] if kind.has_mean else []
     dtype = slot_dtype(kind.dtype)
     shape = backend.shape_of(variable)
     z = draw(shape) if kind.noisy else ops.zeros(shape)
+    gradient, value = ops.cast(gradient, dtype), ops.cast(variable, dtype)
+    if kind.has_prior:
+        *numbers, precision = numbers
+        gradient = rules.with_prior(gradient, value, precision, *means)
     new_variable, *new_slots = kind.rule(
-        ops.cast(gradient, dtype),
-        ops.cast(variable, dtype),
+        gradient,
+        value,
         *slots,
         ops.cast(z, dtype),
         *numbers,
     )
-    return [ops.cast(new_variable, variable.dtype), *new_slots]
+    return [ops.cast(new_variable, variable.dtype), *new_slots, *means]
 
 
 def slot_dtype(dtype):

@@ -18,6 +18,10 @@ the log-posterior and a step size, here h:
             momentum = exp(-h alpha), learning_rate = N h^2 (1 + momentum) / 2,
             temperature = T / N.
 
+Said in words, ours takes the gradient of the mean negative log-likelihood, `examples=N`
+and `prior=sigma`, and makes of these log posterior = -N loss - theta^2 / (2 sigma^2),
+which is what the libraries' users write out; learning_rate and momentum are as above.
+
 In SGHMC both libraries move theta by the old m, which alone would only number them
 anew; but they also take the gradient at the old theta, where Chen et al. and we take it
 at the theta that this momentum led to. On a precision p that is our dynamics with the
@@ -47,9 +51,9 @@ def bayesian_linear_regression():
     """The posterior of 60 observations of known noise, with a Gaussian prior."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(N, 3))
-    noise, prior = 0.5, 2.0
+    noise = 0.5
     y = X @ [1.0, -0.5, 0.25] + noise * rng.normal(size=N)
-    precision = X.T @ X / noise**2 + np.eye(3) / prior**2
+    precision = X.T @ X / noise**2 + np.eye(3) / PRIOR**2
     return np.linalg.solve(precision, X.T @ y / noise**2), precision
 
 
@@ -64,7 +68,7 @@ def both():
     return np.concatenate([mean, other_mean]), joint
 
 
-N = 60
+N, PRIOR = 60, 0.2
 MEAN, PRECISION = both()
 LARGEST = np.linalg.eigvalsh(PRECISION)[-1]
 # SGLD widens by h p / 2, so by 2 % at most.
@@ -78,21 +82,54 @@ SETTINGS = {
 START = np.tile(MEAN.astype("float32"), (CHAINS, 1))
 
 
-def ours(sampler, h, alpha=None):
+def ours(sampler, h, alpha=None, **posterior):
+    """A sampler of this package with the libraries' arguments converted."""
     if sampler == "SGLD":
-        optimizer = SGLD(N * h, 1 / N, seed=1)
-    elif sampler == "SGHMC":
-        optimizer = SGHMC(N * h**2, 1 - h * alpha, 1 / N, seed=1)
-    else:
-        momentum = np.exp(-h * alpha)
-        rate = N * h**2 * (1 + momentum) / 2
-        optimizer = BAOA(rate, momentum, 1 / N, seed=1)
+        return SGLD(N * h, seed=1, **posterior)
+    if sampler == "SGHMC":
+        return SGHMC(N * h**2, 1 - h * alpha, seed=1, **posterior)
+    momentum = np.exp(-h * alpha)
+    rate = N * h**2 * (1 + momentum) / 2
+    return BAOA(rate, momentum, seed=1, **posterior)
+
+
+def tensor(array):
+    return keras.ops.convert_to_tensor(array.astype("float32"))
+
+
+def in_numbers(sampler, h, alpha=None):
+    """Our chains on the log-posterior over N, at a temperature of 1 / N."""
+    optimizer = ours(sampler, h, alpha, temperature=1 / N)
     theta = keras.Variable(START)
-    mean = keras.ops.convert_to_tensor(MEAN.astype("float32"))
-    curvature = keras.ops.convert_to_tensor((PRECISION / N).astype("float32"))
+    mean, curvature = tensor(MEAN), tensor(PRECISION / N)
     for _ in range(STEPS[sampler]):
         optimizer.apply([(theta - mean) @ curvature], [theta])
     return as_numpy(theta)
+
+
+def in_words(sampler, h, alpha=None):
+    """Our chains on the mean log-likelihood, with N and the prior said in words.
+
+    The Gaussian, which is no regression, is its own likelihood under a flat prior.
+    """
+    optimizer = ours(
+        sampler, h, alpha, examples=N, prior={"gaussian": None, "regression": PRIOR}
+    )
+    gaussian = keras.Variable(START[:, :2], name="gaussian")
+    regression = keras.Variable(START[:, 2:], name="regression")
+    likelihood = PRECISION[2:, 2:] - np.eye(3) / PRIOR**2
+    slope = tensor(PRECISION[2:, 2:] @ MEAN[2:] / N)  # X'y: of this the prior has none
+    mean, curvatures = (
+        tensor(MEAN[:2]),
+        [tensor(x / N) for x in (PRECISION[:2, :2], likelihood)],
+    )
+    for _ in range(STEPS[sampler]):
+        gradients = [
+            (gaussian - mean) @ curvatures[0],
+            regression @ curvatures[1] - slope,
+        ]
+        optimizer.apply(gradients, [gaussian, regression])
+    return np.concatenate([as_numpy(gaussian), as_numpy(regression)], axis=1)
 
 
 def blackjax(sampler, h, alpha=None):
@@ -149,7 +186,11 @@ def posteriors(sampler, h, alpha=None):
 @pytest.fixture(scope="module")
 def our_chains():
     """Ours, once for both libraries."""
-    return {sampler: ours(sampler, **SETTINGS[sampler]) for sampler in SETTINGS}
+    return {
+        (sampler, said): said(sampler, **SETTINGS[sampler])
+        for sampler in SETTINGS
+        for said in (in_numbers, in_words)
+    }
 
 
 def moments(theta):
@@ -167,8 +208,13 @@ def moments(theta):
     ],
 )
 def test_means_and_covariances_agree(our_chains, library, sampler):
-    our_mean, our_covariance = moments(our_chains[sampler])
-    their_mean, their_covariance = moments(library(sampler, **SETTINGS[sampler]))
+    theirs = moments(library(sampler, **SETTINGS[sampler]))
+    for said in (in_numbers, in_words):
+        check(moments(our_chains[sampler, said]), theirs)
+
+
+def check(ours, theirs):
+    (our_mean, our_covariance), (their_mean, their_covariance) = ours, theirs
     error = np.sqrt(1 / CHAINS)
     assert np.abs(our_mean - their_mean).max() < 5 * np.sqrt(2) * error
     difference = our_covariance - their_covariance
