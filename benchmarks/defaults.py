@@ -20,9 +20,7 @@ import pathlib
 import statistics
 import tempfile
 
-import keras
-
-from keras_asgld import data, models
+from keras_asgld import data
 from keras_asgld.cli.progress import Progress
 from keras_asgld.runs import environment, files, settings, training
 from keras_asgld.runs.tasks import TASKS
@@ -53,8 +51,6 @@ class Setup:
     Attributes:
         dataset, model, epochs: As the command's flags.
         train_size, validation_size, image_size: Likewise.
-        prepare: A function of the loaded `Data` that returns those to use and a
-            function of a seed that builds the network, where it is none by name.
     """
 
     dataset: str
@@ -63,44 +59,6 @@ class Setup:
     train_size: int
     validation_size: int
     image_size: int | None = None
-    prepare: object = None
-
-
-def fine_tuning(pictures):
-    """A network trained on five classes of CIFAR-10, fine-tuned on the other five.
-
-    All layers are trained further, on 500 pictures, with a new last layer.
-    """
-    before, after = (_of_classes(pictures, first) for first in (0, 5))
-    network = models.build("cnn-narrow", (16, 16, 3), 5, 0)
-    keras.utils.set_random_seed(0)
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    network.compile(keras.optimizers.Adam(0.003), loss)
-    before = dataclasses.replace(before, batch_size=64)
-    network.fit(
-        before.train(), steps_per_epoch=before.steps_per_epoch, epochs=6, verbose=0
-    )
-    pretrained = network.get_weights()
-
-    def build(seed):
-        fresh = models.build("cnn-narrow", (16, 16, 3), 5, seed)
-        last = len(fresh.layers[-1].weights)
-        fresh.set_weights(pretrained[:-last] + fresh.get_weights()[-last:])
-        return fresh
-
-    few = after.train_examples.take(slice(500))
-    return dataclasses.replace(after, train_examples=few), build
-
-
-def _of_classes(pictures, first):
-    def take(examples):
-        chosen = (examples.labels >= first) & (examples.labels < first + 5)
-        examples = examples.take(chosen)
-        return examples._replace(labels=examples.labels - first)
-
-    parts = ("train_examples", "validation_examples", "test_examples")
-    taken = {part: take(getattr(pictures, part)) for part in parts}
-    return dataclasses.replace(pictures, num_classes=5, **taken)
 
 
 SETUPS = {
@@ -109,7 +67,7 @@ SETUPS = {
     "tabular": Setup("diabetes", "mlp", 20, 262, 90),
     "CIFAR-10, plain": Setup("cifar10", "cnn-plain", 8, 2000, 2000, 16),
     "CIFAR-10, batch norm": Setup("cifar10", "cnn-narrow", 5, 2000, 2000, 16),
-    "fine-tuning": Setup("cifar10", "cnn-narrow", 10, 6000, 2000, 16, fine_tuning),
+    "fine-tuning": Setup("cifar10-transfer", "cnn-narrow", 10, 500, 1000, 16),
 }
 
 
@@ -127,9 +85,6 @@ class Trainer:
             validation_size=setup.validation_size,
             augment=False,
         )
-        self.network = None
-        if setup.prepare:
-            self.data, self.network = setup.prepare(self.data)
 
     def score(self, part, row, seed, rate=None, noise=None):
         """Train anew and judge on `part`; None where the run diverged."""
@@ -160,9 +115,7 @@ class Trainer:
             tempfile.TemporaryDirectory() as folder,
             Progress(1, chosen.epochs, steps, interval=1e9) as progress,
         ):
-            record = training.run(
-                chosen, folder, self.data, progress, network=self.network
-            )
+            record = training.run(chosen, folder, self.data, progress)
         metric = TASKS[self.setup.dataset].score.metric
         return record["epochs"][-1][f"{part}_{metric}"]
 

@@ -1,6 +1,7 @@
 """CIFAR-10 through TensorFlow Datasets, or from arrays where there is a file."""
 
 import contextlib
+import dataclasses
 import os
 import threading
 
@@ -142,3 +143,4 @@ SOURCE = Source(
     padding=4,
     mirror=True,
 )
+TRANSFER = dataclasses.replace(SOURCE, before=range(5))

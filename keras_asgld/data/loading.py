@@ -10,9 +10,13 @@ from keras_asgld.data.splits import random_order, stratified_order
 _SOURCES = {
     "digits": digits.SOURCE,
     "cifar10": cifar10.SOURCE,
+    "cifar10-transfer": cifar10.TRANSFER,
     "diabetes": diabetes.SOURCE,
 }
 DATASETS = tuple(_SOURCES)
+
+# What a network is trained on before it is fine-tuned, and in which batches.
+EXAMPLES_BEFORE, BATCH_BEFORE = 3000, 64
 
 _LARGEST = 2**63 - 1  # what an int64 holds
 
@@ -37,6 +41,9 @@ def load(
       32 x 32 x 3, 50,000 to train on, 10,000 to test. Crops of 32 from pictures padded
       by 4 black pixels, mirrored by chance; normalised by mean (.4914, .4822, .4465)
       and standard deviation (.2023, .1994, .2010).
+    - `"cifar10-transfer"`: the last five classes of it, 25,000 to train on, 5,000 to
+      test, for a network that has been trained before on the first five, of which
+      `before` holds 3,000 pictures.
     - `"diabetes"`: scikit-learn's table of 442 patients, ten numbers and one to
       predict, standardised; 352 to train on, 90 to test. Needs no download.
 
@@ -87,7 +94,55 @@ def load(
         f"None for {name}, which has no pictures",
     )
     train, test = source.read(data_dir)
+    before = None
+    if source.before:
+        first, rest = source.before, range(source.before.stop, source.num_classes)
+        early = train.of_classes(first)
+        before = _prepare(
+            f"{name}, before",
+            source,
+            early,
+            test.of_classes(first),
+            num_classes=len(first),
+            batch_size=BATCH_BEFORE,
+            seed=0,
+            image_size=image_size,
+            train_size=min(EXAMPLES_BEFORE, len(early.labels)),
+            augment=augment,
+        )
+        train, test = (part.of_classes(rest) for part in (train, test))
+    return _prepare(
+        name,
+        source,
+        train,
+        test,
+        num_classes=len(rest) if source.before else source.num_classes,
+        batch_size=batch_size,
+        seed=seed,
+        image_size=image_size,
+        train_size=train_size,
+        validation_size=validation_size,
+        augment=augment,
+        before=before,
+    )
 
+
+def _prepare(
+    name,
+    source,
+    train,
+    test,
+    *,
+    num_classes,
+    batch_size,
+    seed,
+    image_size,
+    train_size,
+    augment,
+    validation_size=0,
+    before=None,
+):
+    """Splits and preprocesses what was read."""
     available = len(train.labels)
     if validation_size >= available:
         raise ValueError(
@@ -102,11 +157,7 @@ def load(
             "number of training examples less `validation_size`. "
             f"Received: train_size={train_size}"
         )
-    order = (
-        stratified_order(train.labels)
-        if source.num_classes
-        else random_order(available)
-    )
+    order = stratified_order(train.labels) if num_classes else random_order(available)
     validation = train.take(order[:validation_size])
     train = train.take(order[validation_size : validation_size + train_size])
 
@@ -119,13 +170,14 @@ def load(
         )
     return Data(
         name=name,
-        num_classes=source.num_classes,
+        num_classes=num_classes,
         batch_size=batch_size,
         seed=seed,
         preprocessing=preprocessing,
         train_examples=train,
         validation_examples=validation,
         test_examples=test,
+        before=before,
     )
 
 

@@ -42,6 +42,8 @@ class Data:
         batch_size: Examples in a batch.
         seed: Non-negative integer below 2**63; see above.
         preprocessing: What happens to an input on its way into a batch.
+        before: Of a data set for fine-tuning: the `Data` that a network is trained on
+            before; else `None`.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Data:
     train_examples: Examples = dataclasses.field(repr=False)
     validation_examples: Examples = dataclasses.field(repr=False)
     test_examples: Examples = dataclasses.field(repr=False)
+    before: "Data | None" = dataclasses.field(default=None, repr=False)
 
     @property
     def input_shape(self):

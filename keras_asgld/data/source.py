@@ -26,6 +26,12 @@ class Examples(NamedTuple):
     def take(self, indices):
         return Examples(self.inputs[indices], self.labels[indices])
 
+    def of_classes(self, classes):
+        """Those whose label is in the range `classes`, which is made to start at 0."""
+        chosen = (self.labels >= classes.start) & (self.labels < classes.stop)
+        inputs, labels = self.take(chosen)
+        return Examples(inputs, labels - classes.start)
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
@@ -40,6 +46,8 @@ class Source:
         mean, std: One number for each channel, in units of `white`.
         padding: Pixels of black around a picture before a crop is cut from it.
         mirror: Whether a mirrored picture keeps its label.
+        before: Of a data set that a network meets only after another: the range of
+            classes that belong to that one. The others come after it.
     """
 
     read: Callable[[str | None], tuple[Examples, Examples]]
@@ -49,3 +57,4 @@ class Source:
     std: tuple[float, ...] = ()
     padding: int = 0
     mirror: bool = False
+    before: range | None = None

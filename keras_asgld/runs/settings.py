@@ -178,6 +178,11 @@ def make(
             "layer's while that learns alone: give --unfreeze_rate. "
             f"Received: learning_rate={overrides['learning_rate']:g}"
         )
+    if task.transfer and "/" in model:
+        raise ExperimentError(
+            f"`model` must be a network without weights of its own with "
+            f"--dataset={dataset}. Received: model={model}"
+        )
     made = Settings(
         dataset=dataset,
         model=model,

@@ -113,6 +113,7 @@ class Task:
         score: How the network is judged; its loss goes with it.
         prepared: Whether the data come out of a directory of TFDS.
         pictures: Whether the inputs are pictures.
+        transfer: Whether the network is trained on other classes before.
     """
 
     model: str
@@ -122,12 +123,21 @@ class Task:
     score: Score = ACCURACY
     prepared: bool = False
     pictures: bool = True
+    transfer: bool = False
 
 
 TASKS = {
     "digits": Task(model="digits", epochs=10, batch_size=64, examples=1437),
     "cifar10": Task(
         model="cnn", epochs=200, batch_size=128, examples=50_000, prepared=True
+    ),
+    "cifar10-transfer": Task(
+        model="cnn-narrow",
+        epochs=10,
+        batch_size=32,
+        examples=25_000,
+        prepared=True,
+        transfer=True,
     ),
     "diabetes": Task(
         model="mlp", epochs=20, batch_size=32, examples=352, score=R2, pictures=False

@@ -25,6 +25,7 @@ from keras_asgld.runs import (
     records,
     strategies,
     tasks,
+    transfer,
     watching,
 )
 from keras_asgld.runs import (
@@ -97,6 +98,9 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
 
     data = dataclasses.replace(data, seed=settings.seed)
     jit_compile = _jit_compile(settings)
+    if data.before is not None:
+        _make_deterministic(0, jit_compile)
+        network = network or transfer.network(settings.model, data, jit_compile)
     _make_deterministic(settings.seed, jit_compile)
     strategy = strategies.make(settings.strategy)
     with strategy.scope():
