@@ -74,6 +74,7 @@ def test_the_environment_switches_it_off():
     assert processes.finish(processes.start("compilation", environment=off)) == "off\n"
 
 
+@pytest.mark.slow
 @tensorflow_only
 def test_training_under_numeric_checks_finds_the_first_bad_number():
     printed = processes.finish(processes.start("numeric_checks"))

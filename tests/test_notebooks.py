@@ -20,7 +20,13 @@ def test_every_notebook_is_tested():
     assert {path.stem for path in FOLDER.glob("*.ipynb")} == set(NOTEBOOKS)
 
 
-@pytest.mark.parametrize("name", NOTEBOOKS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name == "quickstart" else pytest.param(name, marks=pytest.mark.slow)
+        for name in NOTEBOOKS
+    ],
+)
 def test_notebook_runs_and_shows_what_it_says(name, tmp_path, monkeypatch):
     root = str(FOLDER.parent)
     path = os.pathsep.join([root, os.environ.get("PYTHONPATH", "")])

@@ -171,7 +171,15 @@ def sgnht_excess(lr, m, T, a, s):
     return m - d
 
 
-@pytest.mark.parametrize("lr, s", [(0.05, 0.0), (0.02, 3.0), (0.02, 5.0), (0.05, 3.0)])
+@pytest.mark.parametrize(
+    "lr, s",
+    [
+        (0.05, 0.0),
+        pytest.param(0.02, 3.0, marks=pytest.mark.slow),
+        pytest.param(0.02, 5.0, marks=pytest.mark.slow),
+        (0.05, 3.0),
+    ],
+)
 def test_sgnht_finds_the_temperature_in_unknown_gradient_noise(lr, s):
     """A coupling of 0.001 takes 1000 steps to settle; it biases by half a percent."""
     m, T, a, n, samples = 0.9, 1.0, 1.0, 4000, 24
@@ -191,6 +199,7 @@ def test_sgnht_finds_the_temperature_in_unknown_gradient_noise(lr, s):
     assert sghmc > (1.9 if s else 1.01)
 
 
+@pytest.mark.slow
 def test_each_chain_of_sgnht_has_the_right_average_over_time():
     """The thermostats are ergodic: no chain keeps a temperature of its own."""
     lr, m, T, n, steps = 0.05, 0.9, 1.0, 1000, 4000

@@ -5,6 +5,7 @@ import socket
 
 import h5py
 import numpy as np
+import pytest
 
 from keras_asgld import models
 from keras_asgld.cli import command
@@ -45,6 +46,7 @@ def weights(folder):
     return found
 
 
+@pytest.mark.slow
 def test_two_workers_of_which_one_was_lost_end_as_one_device(tmp_path, monkeypatch):
     workers = addresses(2)
     [chief, (*_, killed)] = finish(

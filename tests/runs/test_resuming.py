@@ -84,7 +84,9 @@ def weights(folder):
     return found
 
 
-@pytest.mark.parametrize("optimizer", ["asgld", "adam"])
+@pytest.mark.parametrize(
+    "optimizer", ["asgld", pytest.param("adam", marks=pytest.mark.slow)]
+)
 def test_interrupted_and_resumed_equals_uninterrupted(
     train, make_settings, without_timings, tmp_path, optimizer
 ):

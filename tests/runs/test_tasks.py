@@ -59,6 +59,7 @@ def test_diabetes_is_standardised_by_its_training_part():
     assert len(np.unique(rows, axis=0)) == 442
 
 
+@pytest.mark.slow
 def test_regression_is_compared_tuned_and_plotted(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     flags = ["--dataset=diabetes", "--optimizers=asgld,adam", "--epochs=3"]
