@@ -23,6 +23,11 @@ from tests.support.family import as_numpy
 CHAINS = 8_000
 NOISE = 0.5  # the standard deviation of the observations
 SAMPLERS = {"SGLD": SGLD, "PSGLD": PSGLD, "SGHMC": SGHMC, "BAOA": BAOA, "SGNHT": SGNHT}
+# These two have to learn the gradients' size or their noise first.
+NAMES = [
+    pytest.param(name, marks=pytest.mark.slow) if name in ("PSGLD", "SGNHT") else name
+    for name in SAMPLERS
+]
 
 
 def regression(N):
@@ -110,14 +115,14 @@ def check(snapshots, mean, precision):
     assert np.abs(covariance - np.eye(size)).max() < 5 * np.sqrt(2) * error
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(
     "N, sigma, batch, temperature, mean",
     [
         (20, 0.2, 20, None, None),
-        (100, 0.08, 100, 0.25, None),
+        pytest.param(100, 0.08, 100, 0.25, None, marks=pytest.mark.slow),
         (60, 0.15, 20, None, [1.0, 1.0, -1.0]),
-        (60, None, 30, None, None),
+        pytest.param(60, None, 30, None, None, marks=pytest.mark.slow),
     ],
 )
 def test_posterior_of_a_linear_regression(name, N, sigma, batch, temperature, mean):
@@ -144,7 +149,7 @@ def test_posterior_of_a_linear_regression(name, N, sigma, batch, temperature, me
     check(sample(optimizer, center, gradient, steps), center, precision)
 
 
-@pytest.mark.parametrize("name", SAMPLERS)
+@pytest.mark.parametrize("name", NAMES)
 def test_posterior_of_a_model_with_a_prior_for_each_layer(name):
     """A dense layer of 8,000 outputs is as many regressions with an intercept."""
     N, sigmas = 30, {"bias": 0.05, "kernel": 0.2}
