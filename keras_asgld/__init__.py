@@ -1,6 +1,6 @@
 """The Langevin optimizers of Keras 3, and callbacks for what their noise is for."""
 
-from keras_asgld import calibration, config
+from keras_asgld import calibration, config, diagnostics
 from keras_asgld.callbacks import NoiseMonitor, WeightEnsemble
 from keras_asgld.optimizers import (
     ASGLD,
@@ -27,6 +27,7 @@ __all__ = [
     "WeightEnsemble",
     "calibration",
     "config",
+    "diagnostics",
 ]
 
 
