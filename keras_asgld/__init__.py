@@ -12,6 +12,7 @@ from keras_asgld.optimizers import (
     CyclicTemperature,
     ScaleFreeASGLD,
 )
+from keras_asgld.sampling import Chains
 from keras_asgld.version import __version__ as __version__
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "SGHMC",
     "SGLD",
     "SGNHT",
+    "Chains",
     "CyclicTemperature",
     "NoiseMonitor",
     "ScaleFreeASGLD",

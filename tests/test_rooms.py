@@ -22,7 +22,7 @@ ROOMS = [
     ["noise"],
     ["optimizers"],
     ["callbacks"],
-    ["diagnostics"],
+    ["diagnostics", "sampling"],
     ["models", "data"],
     ["runs"],
     ["reports"],
@@ -42,6 +42,7 @@ FIELD = {
     "callbacks": {"keras", "numpy"},
     "diagnostics": {"numpy", "arviz", "matplotlib", "scipy"},
     "optimizers": {"keras", "numpy"},
+    "sampling": {"keras", "numpy"},
     "data": {
         "keras",
         "numpy",
