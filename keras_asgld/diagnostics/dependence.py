@@ -38,8 +38,8 @@ def moving_together(arrays):
         correlation = (standard[one] * standard[other]).mean(axis=0)
         effective = count / (1 + 2 * _sum_of_products(memory[one], memory[other]))
         error = 1 / np.sqrt(np.maximum(effective - 3, 1e-9))
-        # Identical series have no finite transform.
-        score = np.arctanh(np.minimum(correlation, 1 - 1e-12)) / error
+        # Identical and mirrored series have no finite transform.
+        score = np.arctanh(np.clip(correlation, -1 + 1e-12, 1 - 1e-12)) / error
         highest = correlation[score > limit].max(initial=-math.inf)
         if highest > (found[2] if found else -math.inf):
             found = one, other, float(highest)

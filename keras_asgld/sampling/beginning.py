@@ -9,7 +9,7 @@ from keras_asgld.optimizers.langevin import LangevinOptimizer
 
 def check(model):
     """Raises `ValueError` unless several chains can begin with this model."""
-    if not isinstance(model, keras.Model) or model.optimizer is None:
+    if not isinstance(model, keras.Model) or not getattr(model, "optimizer", None):
         raise ValueError(
             f"`model` must be a compiled Keras model. Received: model={model!r}"
         )

@@ -212,7 +212,6 @@ class Chains:
 
     def _settings(self, start, epochs, others):
         ensemble = self.ensembles[0]
-        optimizer = self.model.optimizer
         weights = "new" if self.initial_weights == "new" else start.digest()
         return record.plain(
             {
@@ -223,7 +222,7 @@ class Chains:
                 "unit": ensemble.unit,
                 "burn_in": ensemble.burn_in,
                 "max_members": ensemble.max_members,
-                "optimizer": [type(optimizer).__name__, optimizer.get_config()],
+                **record.of_optimizer(self.model.optimizer),
             }
         )
 

@@ -9,6 +9,30 @@ NAME = "chain.json"
 FORMAT = 1
 
 
+# Of an optimizer's configuration: the seed is the chain's; the names, which are in the
+# paths of variables too, Keras numbers anew whenever a program makes the same again.
+_UNSETTLED = ("seed", "name", "excluded_from_noise")
+
+
+def of_optimizer(optimizer):
+    """What tells an optimizer from others, a dict of settings."""
+    config = _settled(optimizer.get_config())
+    return {
+        "optimizer": type(optimizer).__name__,
+        **{f"optimizer.{name}": value for name, value in config.items()},
+    }
+
+
+def _settled(config):
+    if not isinstance(config, dict):
+        return config
+    return {
+        name: _settled(value)
+        for name, value in config.items()
+        if name not in _UNSETTLED
+    }
+
+
 def plain(settings):
     """The settings as they will be when they are read from a file."""
     return json.loads(json.dumps(settings, default=lambda each: type(each).__name__))

@@ -181,6 +181,13 @@ def test_limits_are_those_that_are_asked_for():
     assert "below 90" in diagnostics.convergence(values, rhat=1.2, ess=45).verdict
 
 
+def test_mirrored_chains_do_not_move_together():
+    series = np.random.default_rng(4).normal(size=1000)
+    assert diagnostics.convergence([series, -series]).converged
+    together = diagnostics.convergence([series, series]).verdict
+    assert "chains 0 and 1 move together (correlation 1.00)" in together
+
+
 def test_what_is_the_same_everywhere_counts_neither_way():
     values = draws(np.random.default_rng(5), 3)
     values[..., 1] = 1.0
