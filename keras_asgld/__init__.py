@@ -1,6 +1,6 @@
 """The Langevin optimizers of Keras 3, and callbacks for what their noise is for."""
 
-from keras_asgld import calibration, config
+from keras_asgld import calibration, config, diagnostics
 from keras_asgld.callbacks import NoiseMonitor, WeightEnsemble
 from keras_asgld.optimizers import (
     ASGLD,
@@ -13,6 +13,7 @@ from keras_asgld.optimizers import (
     Prior,
     ScaleFreeASGLD,
 )
+from keras_asgld.sampling import Chains
 from keras_asgld.version import __version__ as __version__
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "SGHMC",
     "SGLD",
     "SGNHT",
+    "Chains",
     "CyclicTemperature",
     "NoiseMonitor",
     "Prior",
@@ -29,6 +31,7 @@ __all__ = [
     "WeightEnsemble",
     "calibration",
     "config",
+    "diagnostics",
 ]
 
 

@@ -22,6 +22,7 @@ ROOMS = [
     ["noise"],
     ["optimizers"],
     ["callbacks"],
+    ["diagnostics", "sampling"],
     ["models", "data"],
     ["runs"],
     ["reports"],
@@ -39,7 +40,9 @@ FIELD = {
     "npz": {"numpy"},
     "calibration": {"numpy", "sklearn"},
     "callbacks": {"keras", "numpy"},
+    "diagnostics": {"numpy", "arviz", "matplotlib", "scipy"},
     "optimizers": {"keras", "numpy"},
+    "sampling": {"keras", "numpy"},
     "data": {
         "keras",
         "numpy",
@@ -124,7 +127,7 @@ def test_importing_the_package_loads_neither_data_sets_nor_plots():
         "import sys, keras; before = set(sys.modules); import keras_asgld;"
         "new = {name.split('.')[0] for name in set(sys.modules) - before};"
         "print(sorted(new & {'tensorflow_datasets', 'matplotlib', 'rich',"
-        "'sklearn', 'tensorflow', 'jax', 'torch', 'absl'}))"
+        "'arviz', 'sklearn', 'tensorflow', 'jax', 'torch', 'absl'}))"
     )
     result = subprocess.run(
         [sys.executable, "-c", program],

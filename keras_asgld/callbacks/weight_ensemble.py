@@ -187,28 +187,28 @@ class WeightEnsemble(ExampleCount):
             ValueError: If there are no members, no model is known, or `x` is an array
                 of no examples.
         """
-        if 0 in getattr(x, "shape", ())[:1]:
-            raise ValueError(
-                "`x` must hold at least one example. "
-                f"Received: x of shape {tuple(x.shape)}"
-            )
         mean = square = 0.0
-        activation = self._activation()
-        with self._every_member() as members:
-            for count, model in enumerate(members, 1):
-                outputs = model.predict(x, batch_size=batch_size, verbose=0)
-                if not isinstance(outputs, np.ndarray):
-                    raise ValueError(
-                        "`model` must have one output. "
-                        f"Received: model of outputs {sorted(model.output_names)}"
-                    )
-                # A mixed-precision model may put out half precision.
-                outputs = keras.ops.convert_to_tensor(outputs, keras.config.floatx())
-                outputs = keras.ops.convert_to_numpy(activation(outputs))
+        with contextlib.closing(self._outputs(x, batch_size)) as each:
+            for count, outputs in enumerate(each, 1):
                 change = outputs.astype("float64") - mean
                 mean = mean + change / count
                 square = square + change * (outputs - mean)
         return Prediction(mean, np.sqrt(square / count))
+
+    def draws(self, x, batch_size=None):
+        """Each member's probabilities, in the order in which members were taken.
+
+        Args:
+            x, batch_size: As in `predict`.
+
+        Returns:
+            A float array of shape (members, examples, outputs). All is in memory.
+
+        Raises:
+            ValueError: As in `predict`.
+        """
+        with contextlib.closing(self._outputs(x, batch_size)) as each:
+            return np.stack(list(each))
 
     def as_model(self):
         """One Keras model that holds all members and gives their mean probability.
@@ -223,6 +223,26 @@ class WeightEnsemble(ExampleCount):
         activation = self._activation()
         with self._every_member() as members:
             return averaged(members, activation)
+
+    def _outputs(self, x, batch_size):
+        """Yields the probabilities of each member in turn; close it in the end."""
+        if 0 in getattr(x, "shape", ())[:1]:
+            raise ValueError(
+                "`x` must hold at least one example. "
+                f"Received: x of shape {tuple(x.shape)}"
+            )
+        activation = self._activation()
+        with self._every_member() as members:
+            for model in members:
+                outputs = model.predict(x, batch_size=batch_size, verbose=0)
+                if not isinstance(outputs, np.ndarray):
+                    raise ValueError(
+                        "`model` must have one output. "
+                        f"Received: model of outputs {sorted(model.output_names)}"
+                    )
+                # A mixed-precision model may put out half precision.
+                outputs = keras.ops.convert_to_tensor(outputs, keras.config.floatx())
+                yield keras.ops.convert_to_numpy(activation(outputs))
 
     def _activation(self):
         self._check()

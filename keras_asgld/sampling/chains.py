@@ -1,0 +1,255 @@
+"""Chains: several runs of one compiled model from one call of `fit`."""
+
+from pathlib import Path
+
+import numpy as np
+
+from keras_asgld.callbacks import WeightEnsemble
+from keras_asgld.callbacks.weight_ensemble import Prediction
+from keras_asgld.checks import check_choice, check_directory, check_integer
+from keras_asgld.sampling import beginning, record
+
+INITIAL_WEIGHTS = ("new", "model")
+
+
+class Chains:
+    """Trains one compiled model several times and keeps samples of each run.
+
+    Chains that began in different places, with noise of their own, show by their
+    agreement whether they have converged: see `keras_asgld.diagnostics`.
+
+    ```python
+    import keras
+    from keras_asgld import SGLD, Chains
+
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
+    model.compile(SGLD(0.05, temperature=1 / 32), "mse")
+    x, y = keras.ops.ones((32, 4)), keras.ops.ones((32, 1))
+    chains = Chains(model, 2, "chains", burn_in=1)
+    histories = chains.fit(x, y, epochs=4, verbose=0)
+    mean, spread = chains.predict(x)  # over the members of all chains
+    assert chains.draws(x).shape == (2, 3, 32, 1)  # chains, members, examples, outputs
+    assert len(histories[0]["loss"]) == 4
+    ```
+
+    The chains run one after the other. Chain i is the run of seed `seed + i`: what a
+    program does that calls `keras.utils.set_random_seed(seed + i)`, makes the model,
+    compiles it with an optimizer of that seed, and sets the random seed once more
+    before `fit`. So weights, noise, dropout and the order of the examples differ from
+    chain to chain. Seeds of the layers' own, and of their initializers, are left out.
+    Optimizers without noise do as well: that is a deep ensemble.
+
+    The members of chain i are in `directory/chain-i`, as `WeightEnsemble` keeps them,
+    and beside them `chain.json` once it is finished. When a process was killed, the
+    same program goes on: finished chains are not run again, and one that is not
+    begins anew, which gives the members of an uninterrupted run wherever a run can
+    be repeated (on a GPU, TensorFlow needs
+    `tf.config.experimental.enable_op_determinism()`).
+
+    Args:
+        model: A compiled model, sequential or functional, whose optimizer has made no
+            step. It is used for all chains and left as it was.
+        chains: An integer >= 1, how many.
+        directory: A path. Made when the first member is stored.
+        seed: An integer >= 0, that of the first chain. Defaults to `0`.
+        initial_weights: `"new"`, weights drawn by the layers' initializers for each
+            chain; or `"model"`, those of the model, for all. Only chains that begin
+            apart can show that they have converged. Defaults to `"new"`.
+        frequency, unit, burn_in, activation: As in `WeightEnsemble`.
+        max_members: As in `WeightEnsemble`, for each chain. Defaults to `1000`.
+
+    Attributes:
+        ensembles: A list of the `WeightEnsemble` of each chain.
+
+    Raises:
+        ValueError: If an argument is out of its range, or `model` is not compiled,
+            cannot be made anew from its configuration, or has been trained with its
+            optimizer.
+    """
+
+    def __init__(
+        self,
+        model,
+        chains,
+        directory,
+        seed=0,
+        initial_weights="new",
+        frequency=1,
+        unit="epoch",
+        burn_in=0,
+        max_members=1000,
+        activation=None,
+    ):
+        check_integer("chains", chains, 1)
+        check_directory("directory", directory)
+        check_integer("seed", seed, 0)
+        check_choice("initial_weights", initial_weights, INITIAL_WEIGHTS)
+        beginning.check(model)
+        self.model, self.seed, self.initial_weights = model, int(seed), initial_weights
+        self.directory = Path(directory)
+        self.ensembles = [
+            WeightEnsemble(
+                self.directory / f"chain-{chain}",
+                frequency,
+                unit,
+                burn_in,
+                max_members,
+                activation,
+            )
+            for chain in range(int(chains))
+        ]
+        for ensemble in self.ensembles:
+            ensemble.set_model(model)
+
+    def __len__(self):
+        return len(self.ensembles)
+
+    def fit(self, x=None, y=None, epochs=1, callbacks=None, verbose="auto", **others):
+        """Runs the chains that are not finished.
+
+        Args:
+            x, y: As in `model.fit`, if they can be iterated over more than once.
+            epochs, verbose: As in `model.fit`.
+            callbacks: A list that all chains share, or a function from the number of
+                a chain, from 0, to the list of its own.
+            **others: What `model.fit` takes besides: `batch_size`,
+                `validation_data`, …
+
+        Returns:
+            A list of the chains' histories, dicts such as `history` of what
+            `model.fit` returns.
+
+        Raises:
+            ValueError: If a chain is finished with other settings, `directory` lacks
+                members of one or holds members of another model.
+            OSError: If a member cannot be written.
+        """
+        check_integer("epochs", epochs, 1)
+        beginning.check(self.model)
+        start = beginning.Beginning(self.model)
+        settings = self._settings(start, epochs, others)
+        # Refused at once, and not when the chains before have run for hours.
+        found = [self._finished(chain, settings) for chain in range(len(self))]
+        histories = []
+        try:
+            for chain, history in enumerate(found):
+                if verbose:
+                    done = "" if history is None else ": finished before"
+                    print(f"Chain {chain + 1}/{len(self)}{done}")
+                if history is None:
+                    own = callbacks(chain) if callable(callbacks) else callbacks
+                    self._begin(chain, start)
+                    history = self.model.fit(
+                        x,
+                        y,
+                        epochs=epochs,
+                        verbose=verbose,
+                        callbacks=[self.ensembles[chain], *(own or ())],
+                        **others,
+                    ).history
+                    folder = self.ensembles[chain].members.folder
+                    record.write(folder, self._of_chain(chain, settings), history)
+                histories.append(history)
+        finally:
+            start.restore()
+        return histories
+
+    def predict(self, x, batch_size=None):
+        """The mean of all members' probabilities and their spread, over all chains.
+
+        Members predict one after the other; only sums over each chain are kept.
+
+        Args:
+            x, batch_size: As in `WeightEnsemble.predict`.
+
+        Returns:
+            A `Prediction`: `mean` and `spread`, float64 arrays of the shape of the
+            model's output.
+
+        Raises:
+            ValueError: If a chain is not finished or has no members, or `x` is an
+                array of no examples.
+        """
+        self._check_finished()
+        parts = [ensemble.predict(x, batch_size) for ensemble in self.ensembles]
+        counts = [len(ensemble) for ensemble in self.ensembles]
+        mean = np.average([part.mean for part in parts], axis=0, weights=counts)
+        square = np.average(
+            [part.spread**2 + (part.mean - mean) ** 2 for part in parts],
+            axis=0,
+            weights=counts,
+        )
+        return Prediction(mean, np.sqrt(square))
+
+    def draws(self, x, batch_size=None):
+        """Each member's probabilities, for `keras_asgld.diagnostics`.
+
+        Some hundred examples are enough to judge by; all are in memory.
+
+        Args:
+            x, batch_size: As in `WeightEnsemble.predict`.
+
+        Returns:
+            A float array of shape (chains, members, examples, outputs).
+
+        Raises:
+            ValueError: As in `predict`, or if the chains have not as many members
+                each.
+        """
+        self._check_finished()
+        counts = [len(ensemble) for ensemble in self.ensembles]
+        if len(set(counts)) > 1:
+            raise ValueError(
+                "`directory` must hold as many members of each chain. Received: "
+                f"directory={str(self.directory)!r} of {counts} members"
+            )
+        return np.stack([each.draws(x, batch_size) for each in self.ensembles])
+
+    def _begin(self, chain, start):
+        start.begin(self.seed + chain, self.initial_weights == "new")
+        # What an unfinished run has left.
+        self.ensembles[chain].members.cut(0)
+
+    def _settings(self, start, epochs, others):
+        ensemble = self.ensembles[0]
+        weights = "new" if self.initial_weights == "new" else start.digest()
+        return record.plain(
+            {
+                "initial_weights": weights,
+                "epochs": epochs,
+                "batch_size": others.get("batch_size"),
+                "frequency": ensemble.frequency,
+                "unit": ensemble.unit,
+                "burn_in": ensemble.burn_in,
+                "max_members": ensemble.max_members,
+                **record.of_optimizer(self.model.optimizer),
+            }
+        )
+
+    def _of_chain(self, chain, settings):
+        return {"seed": self.seed + chain, **settings}
+
+    def _finished(self, chain, settings):
+        """The history of a chain that is finished, or `None`."""
+        members = self.ensembles[chain].members
+        found = record.read(members.folder)
+        if found is None:
+            return None
+        wanted = self._of_chain(chain, settings)
+        record.check(members.folder, found["settings"], wanted)
+        members.check_files()
+        for step in members.steps()[-1:]:
+            members.read(step, self.model)
+        return found["history"]
+
+    def _check_finished(self):
+        absent = [
+            str(chain)
+            for chain, ensemble in enumerate(self.ensembles)
+            if record.read(ensemble.members.folder) is None
+        ]
+        if absent:
+            raise ValueError(
+                "`directory` must hold chains that are finished: call `fit`. Received: "
+                f"directory={str(self.directory)!r} without chain {', '.join(absent)}"
+            )
