@@ -15,6 +15,10 @@ chosen here, once:
 - `rows(table, numbers, update)`: rows of a table, each a tensor of its own.
 - `slices(vectors, begins, sizes, update)`: the same parts of several vectors.
 - `bitcast(x, dtype)`: the same 32 bits as numbers of another dtype.
+- `counted(starts, width, step)`: `step` times the numbers that follow each start, int32
+  of (rows, width), for starts of (rows, 1).
+- `polynomial(x, coefficients)`: a new tensor of its values at `x`; the coefficients
+  are from the constant one up.
 - `not_folded(index, key)`: `index`, such that no compiler stores what is made of it.
 - `shape_of(tensor)`: a tuple, or a tensor where a program is traced for any shape.
 - `colocated(optimizer, variable)`: a scope that makes new variables beside it.
@@ -46,12 +50,14 @@ colocated = chosen.colocated
 compiled = chosen.compiled
 compiled_update = chosen.compiled_update
 computed_once = chosen.computed_once
+counted = chosen.counted
 in_one_call = chosen.in_one_call
 is_partitioned = chosen.is_partitioned
 is_replicated = chosen.is_replicated
 may_cut = chosen.may_cut
 may_pack = chosen.may_pack
 not_folded = chosen.not_folded
+polynomial = chosen.polynomial
 rows = chosen.rows
 shape_of = chosen.shape_of
 slices = chosen.slices

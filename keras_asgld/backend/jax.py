@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_asgld import config
+from keras_asgld.backend import fused
 
 PACKS_ALL = False
 
@@ -83,6 +84,14 @@ def _unknown(numbers, update):
 
 def bitcast(x, dtype):
     return ops.view(x, dtype)
+
+
+def counted(starts, width, step):
+    return fused.counted(starts, width, step)
+
+
+def polynomial(x, coefficients):
+    return fused.polynomial(x, coefficients)
 
 
 def not_folded(index, key):

@@ -16,6 +16,7 @@ from keras import ops
 from tensorflow.python.eager import context
 
 from keras_asgld import config
+from keras_asgld.backend import fused
 
 PACKS_ALL = False
 
@@ -173,6 +174,14 @@ def _in_xla():
 def bitcast(x, dtype):
     # `ops.view` would compute the size of every axis, in forty operations a variable.
     return tf.bitcast(x, dtype)
+
+
+def counted(starts, width, step):
+    return fused.counted(starts, width, step)
+
+
+def polynomial(x, coefficients):
+    return fused.polynomial(x, coefficients)
 
 
 def not_folded(index, key):

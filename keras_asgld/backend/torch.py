@@ -55,6 +55,29 @@ def bitcast(x, dtype):
     return ops.view(x, dtype)
 
 
+def counted(starts, width, step):
+    return starts * step + _multiples(width, step, starts.device)
+
+
+@functools.lru_cache(4)
+def _multiples(width, step, device):
+    return torch.arange(width, dtype=torch.int32, device=device) * step
+
+
+def polynomial(x, coefficients):
+    # One pass over memory for each coefficient, into one new tensor.
+    *others, before, last = _scalars(coefficients, x.dtype, x.device)
+    value = torch.addcmul(before, last, x)
+    for coefficient in reversed(others):
+        torch.addcmul(coefficient, value, x, out=value)
+    return value
+
+
+@functools.cache
+def _scalars(numbers, dtype, device):
+    return [torch.tensor(number, dtype=dtype, device=device) for number in numbers]
+
+
 def not_folded(index, key):
     return index
 
