@@ -13,6 +13,8 @@ chosen here, once:
 - `computed_once(update, make, state)`: `make()`, which no compiler computes again for
   each use of its results; `state` has their structure.
 - `rows(table, numbers, update)`: rows of a table, each a tensor of its own.
+- `reshaped(tensor, shape)`: the same numbers in another shape.
+- `assign(variables, values)`: assigns to each variable its value.
 - `slices(vectors, begins, sizes, update)`: the same parts of several vectors.
 - `bitcast(x, dtype)`: the same 32 bits as numbers of another dtype.
 - `counted(starts, width, step)`: `step` times the numbers that follow each start, int32
@@ -26,7 +28,10 @@ chosen here, once:
 - `is_replicated()`: whether Keras must update each variable on each of its replicas.
 - `may_pack()`: whether several variables may be copied into one matrix; `PACKS_ALL`:
   whether all of them, or only the smallest.
+- `budget(in_cache)`: how many elements to put into one matrix, where `in_cache` of them
+  fit into a processor's cache.
 - `may_cut(variable)`: whether it may be updated in parts.
+- `layout(variables)`: a hashable, equal while the answers to the last three are.
 
 `update` is the update count everywhere, an int32 scalar.
 """
@@ -45,7 +50,9 @@ except ModuleNotFoundError as error:
     ) from error
 
 PACKS_ALL = chosen.PACKS_ALL
+assign = chosen.assign
 bitcast = chosen.bitcast
+budget = chosen.budget
 colocated = chosen.colocated
 compiled = chosen.compiled
 compiled_update = chosen.compiled_update
@@ -54,10 +61,12 @@ counted = chosen.counted
 in_one_call = chosen.in_one_call
 is_partitioned = chosen.is_partitioned
 is_replicated = chosen.is_replicated
+layout = chosen.layout
 may_cut = chosen.may_cut
 may_pack = chosen.may_pack
 not_folded = chosen.not_folded
 polynomial = chosen.polynomial
+reshaped = chosen.reshaped
 rows = chosen.rows
 shape_of = chosen.shape_of
 slices = chosen.slices

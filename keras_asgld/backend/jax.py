@@ -61,6 +61,18 @@ def slices(vectors, begins, sizes, update):
     ]
 
 
+def reshaped(tensor, shape):
+    # Most small variables are vectors already, and to trace hundreds of operations that
+    # do nothing would be a good part of the first call. A sparse gradient that was made
+    # dense may not know its length.
+    return tensor if tuple(tensor.shape) == shape else ops.reshape(tensor, shape)
+
+
+def assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
 def rows(table, numbers, update):
     width = table.shape[1]
     begins = [width * number for number in numbers]
@@ -120,5 +132,13 @@ def may_pack():
     return jax.default_backend() == "cpu" and keras.distribution.distribution() is None
 
 
+def budget(in_cache):
+    return in_cache
+
+
 def may_cut(variable):
     return False
+
+
+def layout(variables):
+    return may_pack()

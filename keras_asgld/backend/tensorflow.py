@@ -148,6 +148,18 @@ def slices(vectors, begins, sizes, update):
     return [ops.split(vector, cuts)[1::2] for vector in vectors]
 
 
+def reshaped(tensor, shape):
+    # Most small variables are vectors already, and to trace hundreds of operations that
+    # do nothing would be a good part of the first call. A sparse gradient that was made
+    # dense may not know its length.
+    return tensor if tuple(tensor.shape) == shape else ops.reshape(tensor, shape)
+
+
+def assign(variables, values):
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
 def rows(table, numbers, update):
     if not _in_xla():
         found = ops.unstack(table)
@@ -211,5 +223,13 @@ def may_pack():
     return not is_replicated()
 
 
+def budget(in_cache):
+    return in_cache
+
+
 def may_cut(variable):
     return False
+
+
+def layout(variables):
+    return may_pack()

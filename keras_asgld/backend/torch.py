@@ -33,7 +33,9 @@ def in_one_call(function):
 
 
 def without_gradients(function):
-    return torch.no_grad()(function)
+    # A program that PyTorch compiles may not write into parts of its arguments, and the
+    # noise of a compiled step should be that of any other.
+    return torch.compiler.disable(torch.no_grad()(function))
 
 
 def computed_once(update, make, state):
@@ -41,9 +43,18 @@ def computed_once(update, make, state):
 
 
 def slices(vectors, begins, sizes, update):
-    ends = [begin + size for begin, size in zip(begins, sizes, strict=True)]
-    cuts = [cut for pair in zip(begins, ends, strict=True) for cut in pair]
-    return [ops.split(vector, cuts)[1::2] for vector in vectors]
+    pieces = list(zip(begins, sizes, strict=True))
+    return [[vector.narrow(0, *piece) for piece in pieces] for vector in vectors]
+
+
+def reshaped(tensor, shape):
+    return tensor.reshape(shape)
+
+
+@torch.no_grad()
+def assign(variables, values):
+    # All in one call, which on a GPU starts few operations.
+    torch._foreach_copy_([variable.value for variable in variables], values)
 
 
 def rows(table, numbers, update):
@@ -102,10 +113,19 @@ def may_pack():
     return keras.distribution.distribution() is None
 
 
-def may_cut(variable):
-    # A program that PyTorch compiles may not write into a part of its argument.
-    if not may_pack() or torch.compiler.is_compiling():
-        return False
+def budget(in_cache):
     # A GPU has the bandwidth, and to start an operation costs it more.
+    return 2**25 if _is_on_gpu(ops.zeros(())) else in_cache
+
+
+def may_cut(variable):
     value = variable.value
-    return value.device.type == "cpu" and value.is_contiguous()
+    return may_pack() and not _is_on_gpu(value) and value.is_contiguous()
+
+
+def layout(variables):
+    return may_pack(), tuple(may_cut(variable) for variable in variables)
+
+
+def _is_on_gpu(tensor):
+    return tensor.device.type != "cpu"

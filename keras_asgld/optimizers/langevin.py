@@ -127,6 +127,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             step.Kind(self.rule_of(variable, not quiet), variable.dtype, not quiet)
             for variable, quiet in zip(variables, excluded, strict=True)
         ]
+        self._groups = {}
         self._slots = [
             None
             if self._overwrite_variable_with_gradient(variable)
@@ -178,6 +179,15 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         """What a step needs to know of a variable, as a `step.Target`."""
         index = self._get_variable_index(variable)
         return step.Target(self._kinds[index], index, [variable, *self._slots[index]])
+
+    def groups(self, variables):
+        """How a step moves these variables: the groups of `step.grouped`."""
+        indices = tuple(self._get_variable_index(variable) for variable in variables)
+        key = indices, backend.layout(variables)
+        if key not in self._groups:
+            targets = [self.target(variable) for variable in variables]
+            self._groups[key] = step.grouped(targets)
+        return self._groups[key]
 
     def slots(self, variable):
         """The slots of a variable that the optimizer was built with.

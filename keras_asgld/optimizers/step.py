@@ -51,11 +51,15 @@ def take(optimizer, gradients, variables, learning_rate):
     ]
     update = ops.cast(optimizer.iterations, "int32")
     gradients = [ops.convert_to_tensor(each, sparse=False) for each in gradients]
-    groups = grouped([optimizer.target(variable) for variable in variables])
-    for group, key in zip(groups, _keys(optimizer, update, groups), strict=True):
+    groups = optimizer.groups(variables)
+
+    @functools.cache
+    def numbers_of(dtype):
         # Not `cast`, which would make a Python number float32 first.
-        dtype = slot_dtype(group.kind.dtype)
-        own = tuple(ops.convert_to_tensor(number, dtype) for number in numbers)
+        return tuple(ops.convert_to_tensor(number, dtype) for number in numbers)
+
+    for group, key in zip(groups, _keys(optimizer, update, groups), strict=True):
+        own = numbers_of(slot_dtype(group.kind.dtype))
         group.move([gradients[place] for place in group.places], key, update, own)
 
 
@@ -86,11 +90,18 @@ def _keys(optimizer, update, groups):
     halves = noise.noise_key((words[:, 0], words[:, 1]), optimizer.iterations)
     indices = [group.rows for group in groups if isinstance(group, Whole)]
     whole = iter(backend.rows(ops.stack(halves, axis=1), indices, update))
+    matrices = [group.rows for group in groups if not isinstance(group, Whole)]
+    pieces = iter(zip(*[_taken(half, matrices) for half in halves], strict=True))
     for group in groups:
-        if isinstance(group, Whole):
-            yield next(whole)
-        else:
-            yield [ops.take(half, group.rows) for half in halves]
+        yield next(whole if isinstance(group, Whole) else pieces)
+
+
+def _taken(table, numbers):
+    """For each array of numbers what the table holds there."""
+    if len(numbers) < 2:
+        return [ops.take(table, each) for each in numbers]
+    ends = np.cumsum([len(each) for each in numbers])
+    return ops.split(ops.take(table, np.concatenate(numbers)), ends[:-1].tolist())
 
 
 class Whole:
@@ -144,7 +155,7 @@ class Packed(_Matrix):
         zeros = functools.cache(lambda size, dtype: ops.zeros((size,), dtype))
         for tensor, shape in zip(tensors, self._shapes, strict=True):
             tensor = ops.convert_to_tensor(tensor)
-            parts.append(_reshaped(tensor, (math.prod(shape),)))
+            parts.append(backend.reshaped(tensor, (math.prod(shape),)))
             if padding := -math.prod(shape) % packing.WIDTH:
                 parts.append(zeros(padding, tensor.dtype))
         return ops.reshape(ops.concatenate(parts), (len(self.rows), packing.WIDTH))
@@ -158,10 +169,8 @@ class Packed(_Matrix):
         for targets, tensors in zip(
             columns, backend.slices(vectors, begins, sizes, update), strict=True
         ):
-            for target, tensor, shape in zip(
-                targets, tensors, self._shapes, strict=True
-            ):
-                target.assign(_reshaped(tensor, shape))
+            values = zip(tensors, self._shapes, strict=True)
+            backend.assign(targets, [backend.reshaped(*value) for value in values])
 
 
 class Part(_Matrix):
@@ -230,10 +239,3 @@ def check_dtype(variable):
             f"The variables must be of a dtype in {', '.join(DTYPES)}. "
             f"Received: {exclusion.path(variable)!r} of dtype {dtype}"
         )
-
-
-def _reshaped(tensor, shape):
-    # Most small variables are vectors already, and to trace hundreds of operations that
-    # do nothing would be a good part of the first call. A sparse gradient that was made
-    # dense may not know its length.
-    return tensor if tuple(tensor.shape) == shape else ops.reshape(tensor, shape)
