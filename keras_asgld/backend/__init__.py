@@ -9,6 +9,8 @@ chosen here, once:
   *tensors)`, called with a list of variables in the place of their values, to which the
   results are assigned.
 - `in_one_call(function)`: `function` as one call to the backend; it may read variables.
+- `moved(rule, gradient, state, z, numbers)`: what the rule makes of the state, which
+  may be written over, as may `z`.
 - `without_gradients(function)`: `function`, of which no gradient can be taken.
 - `computed_once(update, make, state)`: `make()`, which no compiler computes again for
   each use of its results; `state` has their structure.
@@ -64,6 +66,7 @@ is_replicated = chosen.is_replicated
 layout = chosen.layout
 may_cut = chosen.may_cut
 may_pack = chosen.may_pack
+moved = chosen.moved
 not_folded = chosen.not_folded
 polynomial = chosen.polynomial
 reshaped = chosen.reshaped

@@ -40,6 +40,10 @@ def in_one_call(function):
     return function
 
 
+def moved(rule, gradient, state, z, numbers):
+    return rule(gradient, *state, z, *numbers)
+
+
 def without_gradients(function):
     return function
 

@@ -131,6 +131,10 @@ def in_one_call(function):
     return tf.function(function, autograph=False)
 
 
+def moved(rule, gradient, state, z, numbers):
+    return rule(gradient, *state, z, *numbers)
+
+
 def without_gradients(function):
     return function
 

@@ -11,7 +11,11 @@ import keras
 import torch
 from keras import ops
 
+from keras_asgld.backend import in_place
+
 PACKS_ALL = True
+
+_programs = {}
 
 
 def compiled(function, *static):
@@ -30,6 +34,13 @@ def compiled_update(function, *static):
 
 def in_one_call(function):
     return function
+
+
+def moved(rule, gradient, state, z, numbers):
+    key = rule, *[(x.dtype, x.device) for x in (*state, *numbers)]
+    if key not in _programs:
+        _programs[key] = in_place.program(rule, state, z, numbers)
+    return _programs[key](gradient, *state, z, *numbers)
 
 
 def without_gradients(function):

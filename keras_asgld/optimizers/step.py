@@ -193,7 +193,10 @@ class Part(_Matrix):
 
     def scatter(self, matrices, update):
         for target, matrix in zip(*self.states, matrices, strict=True):
-            self.gather([target])[:] = matrix
+            view = self.gather([target])
+            # Most rules have written there already.
+            if view.data_ptr() != matrix.data_ptr():
+                view[:] = matrix
 
 
 def _new_whole(kind, state, gradient, key, numbers):
@@ -215,12 +218,12 @@ def _new_state(kind, draw, state, gradient, numbers):
     dtype = slot_dtype(kind.dtype)
     shape = backend.shape_of(variable)
     z = draw(shape) if kind.noisy else ops.zeros(shape)
-    new_variable, *new_slots = kind.rule(
+    new_variable, *new_slots = backend.moved(
+        kind.rule,
         ops.cast(gradient, dtype),
-        ops.cast(variable, dtype),
-        *slots,
+        [ops.cast(variable, dtype), *slots],
         ops.cast(z, dtype),
-        *numbers,
+        numbers,
     )
     return [ops.cast(new_variable, variable.dtype), *new_slots]
 
