@@ -17,6 +17,7 @@ chosen here, once:
 - `rows(table, numbers, update)`: rows of a table, each a tensor of its own.
 - `reshaped(tensor, shape)`: the same numbers in another shape.
 - `assign(variables, values)`: assigns to each variable its value.
+- `joined(tensors, sizes, width)`: one matrix in which each tensor begins a new row.
 - `slices(vectors, begins, sizes, update)`: the same parts of several vectors.
 - `bitcast(x, dtype)`: the same 32 bits as numbers of another dtype.
 - `counted(starts, width, step)`: `step` times the numbers that follow each start, int32
@@ -63,6 +64,7 @@ counted = chosen.counted
 in_one_call = chosen.in_one_call
 is_partitioned = chosen.is_partitioned
 is_replicated = chosen.is_replicated
+joined = chosen.joined
 layout = chosen.layout
 may_cut = chosen.may_cut
 may_pack = chosen.may_pack

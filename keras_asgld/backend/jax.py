@@ -9,7 +9,14 @@ import numpy as np
 from keras import ops
 
 from keras_asgld import config
-from keras_asgld.backend import fused
+from keras_asgld.backend.fused import (  # noqa: F401
+    assign,
+    counted,
+    joined,
+    moved,
+    polynomial,
+    reshaped,
+)
 
 PACKS_ALL = False
 
@@ -40,10 +47,6 @@ def in_one_call(function):
     return function
 
 
-def moved(rule, gradient, state, z, numbers):
-    return rule(gradient, *state, z, *numbers)
-
-
 def without_gradients(function):
     return function
 
@@ -63,18 +66,6 @@ def slices(vectors, begins, sizes, update):
         ]
         for vector in vectors
     ]
-
-
-def reshaped(tensor, shape):
-    # Most small variables are vectors already, and to trace hundreds of operations that
-    # do nothing would be a good part of the first call. A sparse gradient that was made
-    # dense may not know its length.
-    return tensor if tuple(tensor.shape) == shape else ops.reshape(tensor, shape)
-
-
-def assign(variables, values):
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def rows(table, numbers, update):
@@ -100,14 +91,6 @@ def _unknown(numbers, update):
 
 def bitcast(x, dtype):
     return ops.view(x, dtype)
-
-
-def counted(starts, width, step):
-    return fused.counted(starts, width, step)
-
-
-def polynomial(x, coefficients):
-    return fused.polynomial(x, coefficients)
 
 
 def not_folded(index, key):

@@ -16,7 +16,14 @@ from keras import ops
 from tensorflow.python.eager import context
 
 from keras_asgld import config
-from keras_asgld.backend import fused
+from keras_asgld.backend.fused import (  # noqa: F401
+    assign,
+    counted,
+    joined,
+    moved,
+    polynomial,
+    reshaped,
+)
 
 PACKS_ALL = False
 
@@ -131,10 +138,6 @@ def in_one_call(function):
     return tf.function(function, autograph=False)
 
 
-def moved(rule, gradient, state, z, numbers):
-    return rule(gradient, *state, z, *numbers)
-
-
 def without_gradients(function):
     return function
 
@@ -150,18 +153,6 @@ def slices(vectors, begins, sizes, update):
     ends = [begin + size for begin, size in zip(begins, sizes, strict=True)]
     cuts = [cut for pair in zip(begins, ends, strict=True) for cut in pair]
     return [ops.split(vector, cuts)[1::2] for vector in vectors]
-
-
-def reshaped(tensor, shape):
-    # Most small variables are vectors already, and to trace hundreds of operations that
-    # do nothing would be a good part of the first call. A sparse gradient that was made
-    # dense may not know its length.
-    return tensor if tuple(tensor.shape) == shape else ops.reshape(tensor, shape)
-
-
-def assign(variables, values):
-    for variable, value in zip(variables, values, strict=True):
-        variable.assign(value)
 
 
 def rows(table, numbers, update):
@@ -190,14 +181,6 @@ def _in_xla():
 def bitcast(x, dtype):
     # `ops.view` would compute the size of every axis, in forty operations a variable.
     return tf.bitcast(x, dtype)
-
-
-def counted(starts, width, step):
-    return fused.counted(starts, width, step)
-
-
-def polynomial(x, coefficients):
-    return fused.polynomial(x, coefficients)
 
 
 def not_folded(index, key):

@@ -53,6 +53,16 @@ def computed_once(update, make, state):
     return make()
 
 
+def joined(tensors, sizes, width):
+    # Not `ops`, which looks for symbols in each of its arguments.
+    values = [x.value if isinstance(x, keras.Variable) else x for x in tensors]
+    zeros = values[0].new_zeros(width - 1)
+    parts = []
+    for value, size in zip(values, sizes, strict=True):
+        parts += [value.reshape(-1), zeros[: -size % width]]
+    return torch.cat(parts).view(-1, width)
+
+
 def slices(vectors, begins, sizes, update):
     pieces = list(zip(begins, sizes, strict=True))
     return [[vector.narrow(0, *piece) for piece in pieces] for vector in vectors]

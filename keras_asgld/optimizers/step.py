@@ -151,14 +151,8 @@ class Packed(_Matrix):
 
     def gather(self, tensors):
         """One matrix of the variables' values, gradients or slots."""
-        parts = []
-        zeros = functools.cache(lambda size, dtype: ops.zeros((size,), dtype))
-        for tensor, shape in zip(tensors, self._shapes, strict=True):
-            tensor = ops.convert_to_tensor(tensor)
-            parts.append(backend.reshaped(tensor, (math.prod(shape),)))
-            if padding := -math.prod(shape) % packing.WIDTH:
-                parts.append(zeros(padding, tensor.dtype))
-        return ops.reshape(ops.concatenate(parts), (len(self.rows), packing.WIDTH))
+        sizes = [math.prod(shape) for shape in self._shapes]
+        return backend.joined(tensors, sizes, packing.WIDTH)
 
     def scatter(self, matrices, update):
         """Assigns what `gather` would have made the matrices of."""
