@@ -44,8 +44,7 @@ def moved(rule, gradient, state, z, numbers):
 
 
 def without_gradients(function):
-    # A program that PyTorch compiles may not write into parts of its arguments, and the
-    # noise of a compiled step should be that of any other.
+    # A program that PyTorch compiles may not write into parts of its arguments.
     return torch.compiler.disable(torch.no_grad()(function))
 
 

@@ -183,7 +183,8 @@ class Part(_Matrix):
 
     def gather(self, tensors):
         [tensor] = tensors
-        return ops.convert_to_tensor(tensor).reshape(-1)[None, self._elements]
+        value = tensor.value if isinstance(tensor, keras.Variable) else tensor
+        return value.reshape(-1)[None, self._elements]
 
     def scatter(self, matrices, update):
         for target, matrix in zip(*self.states, matrices, strict=True):
