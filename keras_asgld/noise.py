@@ -10,7 +10,9 @@ There is no generator and no state: the same arguments give the same bits on eve
 backend and device, in eager mode or compiled, in one go or resumed. Everything is
 element-wise integer and float arithmetic in `keras.ops`, so that a compiler fuses
 the noise into the update that uses it and a partitioner splits it without
-communication.
+communication. New tensors are changed by augmented assignments (`x ^= key`): these
+write over the tensor on PyTorch, where each operation is a pass over memory, and are
+plain operations elsewhere, where tensors do not change.
 """
 
 import hashlib
@@ -142,9 +144,14 @@ def _check_axes(shape):
 
 
 def _element_bits(key, w):
-    x = _xorshift(w ^ key[0], 16) * 0x21F0AAAD
-    x = _xorshift(x ^ key[1], 15) * 0x735A2D97
-    return _xorshift(x, 15) ^ w
+    x = _xorshift(w ^ key[0], 16)
+    x *= 0x21F0AAAD
+    x ^= key[1]
+    x = _xorshift(x, 15)
+    x *= 0x735A2D97
+    x = _xorshift(x, 15)
+    x ^= w
+    return x
 
 
 def normal_from_bits(bits):
@@ -155,15 +162,24 @@ def normal_from_bits(bits):
     without fused multiply-add: of z = s + Q, Q varies less than s from one float to
     the next. The largest error against the exact inverse is 6.7e-6.
     """
-    magnitude = ops.cast(bits & 0x7FFFFFFF, "float32") + 0.5
-    # A float's own bits hold its logarithm: exponent and mantissa 1 <= 2 - t < 2.
+    magnitude = ops.cast(bits & 0x7FFFFFFF, "float32")
+    magnitude += 0.5
+    # A float's own bits hold its logarithm: exponent and mantissa. The mantissa with
+    # another exponent and the sign is -2 < t - 2 <= -1.
     float_bits = backend.bitcast(magnitude, "int32")
-    mantissa = (float_bits & 0x007FFFFF) | 0x3F800000
-    t = 2.0 - backend.bitcast(mantissa, "float32")
     exponent = ops.cast(ops.bitwise_right_shift(float_bits, 23), "float32")
-    s = ops.sqrt((157.0 + _OFFSET - exponent) + t * _polynomial(t, _LOG2))
-    z = backend.bitcast(s + _polynomial(s - 2.0, _NORMAL), "int32")
-    return backend.bitcast(z ^ (bits & -0x80000000), "float32")
+    float_bits &= 0x007FFFFF
+    float_bits |= _wrapped(0xBF800000)
+    t = backend.bitcast(float_bits, "float32")
+    t += 2.0
+    square = (157.0 + _OFFSET) - exponent
+    square += t * backend.polynomial(t, _LOG2)
+    s = ops.sqrt(square)
+    z = backend.polynomial(s - 2.0, _NORMAL)
+    z += s
+    z = backend.bitcast(z, "int32")
+    z ^= bits & -0x80000000
+    return backend.bitcast(z, "float32")
 
 
 def normal(key, shape):
@@ -188,9 +204,9 @@ def normal_rows(key, starts, width):
         width: The length of the rows.
     """
     key = key[0][:, None], key[1][:, None]
-    column = ops.arange(width, dtype="int32")[None]
-    element = backend.not_folded(starts[:, None], key) + column
-    return normal_from_bits(_element_bits(key, element * _wrapped(_STEP)))
+    starts = backend.not_folded(starts[:, None], key)
+    w = backend.counted(starts, width, _wrapped(_STEP))
+    return normal_from_bits(_element_bits(key, w))
 
 
 def _elements(shape, key):
@@ -246,21 +262,9 @@ def _mix(x):
 
 
 def _xorshift(x, distance):
+    """Of a new tensor, which may be written over."""
     # A logical shift: int32 is the one 32-bit type that all backends multiply.
     shifted = ops.bitwise_right_shift(x, distance)
-    return x ^ (shifted & ((1 << (32 - distance)) - 1))
-
-
-def _polynomial(x, coefficients):
-    # Two short chains of multiplications and additions instead of a long one, whose
-    # latency would be the larger part of the cost of the noise.
-    square = x * x
-    odd = x * _horner(square, coefficients[1::2])
-    return _horner(square, coefficients[::2]) + odd
-
-
-def _horner(x, coefficients):
-    value = coefficients[-1]
-    for coefficient in reversed(coefficients[:-1]):
-        value = value * x + coefficient
-    return value
+    shifted &= (1 << (32 - distance)) - 1
+    x ^= shifted
+    return x

@@ -9,12 +9,21 @@ chosen here, once:
   *tensors)`, called with a list of variables in the place of their values, to which the
   results are assigned.
 - `in_one_call(function)`: `function` as one call to the backend; it may read variables.
+- `moved(rule, gradient, state, z, numbers)`: what the rule makes of the state, which
+  may be written over, as may `z`.
 - `without_gradients(function)`: `function`, of which no gradient can be taken.
 - `computed_once(update, make, state)`: `make()`, which no compiler computes again for
   each use of its results; `state` has their structure.
 - `rows(table, numbers, update)`: rows of a table, each a tensor of its own.
+- `reshaped(tensor, shape)`: the same numbers in another shape.
+- `assign(variables, values)`: assigns to each variable its value.
+- `joined(tensors, sizes, width)`: one matrix in which each tensor begins a new row.
 - `slices(vectors, begins, sizes, update)`: the same parts of several vectors.
 - `bitcast(x, dtype)`: the same 32 bits as numbers of another dtype.
+- `counted(starts, width, step)`: `step` times the numbers that follow each start, int32
+  of (rows, width), for starts of (rows, 1).
+- `polynomial(x, coefficients)`: a new tensor of its values at `x`; the coefficients
+  are from the constant one up.
 - `not_folded(index, key)`: `index`, such that no compiler stores what is made of it.
 - `shape_of(tensor)`: a tuple, or a tensor where a program is traced for any shape.
 - `colocated(optimizer, variable)`: a scope that makes new variables beside it.
@@ -22,7 +31,10 @@ chosen here, once:
 - `is_replicated()`: whether Keras must update each variable on each of its replicas.
 - `may_pack()`: whether several variables may be copied into one matrix; `PACKS_ALL`:
   whether all of them, or only the smallest.
+- `budget(in_cache)`: how many elements to put into one matrix, where `in_cache` of them
+  fit into a processor's cache.
 - `may_cut(variable)`: whether it may be updated in parts.
+- `layout(variables)`: a hashable, equal while the answers to the last three are.
 
 `update` is the update count everywhere, an int32 scalar.
 """
@@ -41,17 +53,25 @@ except ModuleNotFoundError as error:
     ) from error
 
 PACKS_ALL = chosen.PACKS_ALL
+assign = chosen.assign
 bitcast = chosen.bitcast
+budget = chosen.budget
 colocated = chosen.colocated
 compiled = chosen.compiled
 compiled_update = chosen.compiled_update
 computed_once = chosen.computed_once
+counted = chosen.counted
 in_one_call = chosen.in_one_call
 is_partitioned = chosen.is_partitioned
 is_replicated = chosen.is_replicated
+joined = chosen.joined
+layout = chosen.layout
 may_cut = chosen.may_cut
 may_pack = chosen.may_pack
+moved = chosen.moved
 not_folded = chosen.not_folded
+polynomial = chosen.polynomial
+reshaped = chosen.reshaped
 rows = chosen.rows
 shape_of = chosen.shape_of
 slices = chosen.slices

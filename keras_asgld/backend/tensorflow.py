@@ -16,6 +16,14 @@ from keras import ops
 from tensorflow.python.eager import context
 
 from keras_asgld import config
+from keras_asgld.backend.fused import (  # noqa: F401
+    assign,
+    counted,
+    joined,
+    moved,
+    polynomial,
+    reshaped,
+)
 
 PACKS_ALL = False
 
@@ -202,5 +210,13 @@ def may_pack():
     return not is_replicated()
 
 
+def budget(in_cache):
+    return in_cache
+
+
 def may_cut(variable):
     return False
+
+
+def layout(variables):
+    return may_pack()

@@ -124,6 +124,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         )
         keys = [self._var_key(variable) for variable in variables]
         excluded = self._excluded_from_noise.among(variables, keys)
+        self._groups = {}
         self._slots = [
             None
             if self._overwrite_variable_with_gradient(variable)
@@ -209,6 +210,15 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         index = self._get_variable_index(variable)
         state = [variable, *self._slots[index], *self._prior_means[index]]
         return step.Target(self._kinds[index], index, state)
+
+    def groups(self, variables):
+        """How a step moves these variables: the groups of `step.grouped`."""
+        indices = tuple(self._get_variable_index(variable) for variable in variables)
+        key = indices, backend.layout(variables)
+        if key not in self._groups:
+            targets = [self.target(variable) for variable in variables]
+            self._groups[key] = step.grouped(targets)
+        return self._groups[key]
 
     def slots(self, variable):
         """The slots of a variable that the optimizer was built with.

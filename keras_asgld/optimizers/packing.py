@@ -39,10 +39,10 @@ def choose(shapes, kinds):
         kindred.setdefault(kind, []).append(position)
     chosen = []
     for positions in kindred.values():
-        budget = BUDGET
+        budget = backend.budget(BUDGET)
         if not backend.PACKS_ALL:
             size = sum(math.prod(shapes[i]) for i in positions)
-            budget = min(BUDGET, max(size // SHARE, ALWAYS))
+            budget = min(budget, max(size // SHARE, ALWAYS))
         group, size = [], 0
         groups = [group]
         for position in sorted(positions, key=lambda i: math.prod(shapes[i])):

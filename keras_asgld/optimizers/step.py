@@ -61,17 +61,26 @@ def take(optimizer, gradients, variables, learning_rate):
     ]
     update = ops.cast(optimizer.iterations, "int32")
     gradients = [ops.convert_to_tensor(each, sparse=False) for each in gradients]
-    groups = grouped([optimizer.target(variable) for variable in variables])
-    for group, key in zip(groups, _keys(optimizer, update, groups), strict=True):
+    groups = optimizer.groups(variables)
+
+    @functools.cache
+    def numbers_of(dtype):
         # Not `cast`, which would make a Python number float32 first.
-        dtype = slot_dtype(group.kind.dtype)
-        own = tuple(ops.convert_to_tensor(number, dtype) for number in numbers)
+        return tuple(ops.convert_to_tensor(number, dtype) for number in numbers)
+
+    for group, key in zip(groups, _keys(optimizer, update, groups), strict=True):
+        own = numbers_of(slot_dtype(group.kind.dtype))
         if group.kind.has_prior:
-            precision = optimizer.prior_precisions[group.rows]
-            if precision.ndim:  # one for each row
-                precision = precision[:, None]
-            own = (*own, ops.convert_to_tensor(precision, dtype))
+            own = (*own, _precision(optimizer, group))
         group.move([gradients[place] for place in group.places], key, update, own)
+
+
+def _precision(optimizer, group):
+    """That of the group's prior, of a matrix one for each row."""
+    precision = optimizer.prior_precisions[group.rows]
+    if precision.ndim:
+        precision = precision[:, None]
+    return ops.convert_to_tensor(precision, slot_dtype(group.kind.dtype))
 
 
 def grouped(targets):
@@ -101,11 +110,18 @@ def _keys(optimizer, update, groups):
     halves = noise.noise_key((words[:, 0], words[:, 1]), optimizer.iterations)
     indices = [group.rows for group in groups if isinstance(group, Whole)]
     whole = iter(backend.rows(ops.stack(halves, axis=1), indices, update))
+    matrices = [group.rows for group in groups if not isinstance(group, Whole)]
+    pieces = iter(zip(*[_taken(half, matrices) for half in halves], strict=True))
     for group in groups:
-        if isinstance(group, Whole):
-            yield next(whole)
-        else:
-            yield [ops.take(half, group.rows) for half in halves]
+        yield next(whole if isinstance(group, Whole) else pieces)
+
+
+def _taken(table, numbers):
+    """For each array of numbers what the table holds there."""
+    if len(numbers) < 2:
+        return [ops.take(table, each) for each in numbers]
+    ends = np.cumsum([len(each) for each in numbers])
+    return ops.split(ops.take(table, np.concatenate(numbers)), ends[:-1].tolist())
 
 
 class Whole:
@@ -155,14 +171,8 @@ class Packed(_Matrix):
 
     def gather(self, tensors):
         """One matrix of the variables' values, gradients or slots."""
-        parts = []
-        zeros = functools.cache(lambda size, dtype: ops.zeros((size,), dtype))
-        for tensor, shape in zip(tensors, self._shapes, strict=True):
-            tensor = ops.convert_to_tensor(tensor)
-            parts.append(_reshaped(tensor, (math.prod(shape),)))
-            if padding := -math.prod(shape) % packing.WIDTH:
-                parts.append(zeros(padding, tensor.dtype))
-        return ops.reshape(ops.concatenate(parts), (len(self.rows), packing.WIDTH))
+        sizes = [math.prod(shape) for shape in self._shapes]
+        return backend.joined(tensors, sizes, packing.WIDTH)
 
     def scatter(self, matrices, update):
         """Assigns what `gather` would have made the matrices of."""
@@ -173,10 +183,8 @@ class Packed(_Matrix):
         for targets, tensors in zip(
             columns, backend.slices(vectors, begins, sizes, update), strict=True
         ):
-            for target, tensor, shape in zip(
-                targets, tensors, self._shapes, strict=True
-            ):
-                target.assign(_reshaped(tensor, shape))
+            values = zip(tensors, self._shapes, strict=True)
+            backend.assign(targets, [backend.reshaped(*value) for value in values])
 
 
 class Part(_Matrix):
@@ -195,11 +203,15 @@ class Part(_Matrix):
 
     def gather(self, tensors):
         [tensor] = tensors
-        return ops.convert_to_tensor(tensor).reshape(-1)[None, self._elements]
+        value = tensor.value if isinstance(tensor, keras.Variable) else tensor
+        return value.reshape(-1)[None, self._elements]
 
     def scatter(self, matrices, update):
         for target, matrix in zip(*self.states, matrices, strict=True):
-            self.gather([target])[:] = matrix
+            view = self.gather([target])
+            # Most rules have written there already.
+            if view.data_ptr() != matrix.data_ptr():
+                view[:] = matrix
 
 
 def _new_whole(kind, state, gradient, key, numbers):
@@ -226,12 +238,12 @@ def _new_state(kind, draw, state, gradient, numbers):
     if kind.has_prior:
         *numbers, precision = numbers
         gradient = rules.with_prior(gradient, value, precision, *means)
-    new_variable, *new_slots = kind.rule(
+    new_variable, *new_slots = backend.moved(
+        kind.rule,
         gradient,
-        value,
-        *slots,
+        [value, *slots],
         ops.cast(z, dtype),
-        *numbers,
+        numbers,
     )
     return [ops.cast(new_variable, variable.dtype), *new_slots, *means]
 
@@ -250,10 +262,3 @@ def check_dtype(variable):
             f"The variables must be of a dtype in {', '.join(DTYPES)}. "
             f"Received: {exclusion.path(variable)!r} of dtype {dtype}"
         )
-
-
-def _reshaped(tensor, shape):
-    # Most small variables are vectors already, and to trace hundreds of operations that
-    # do nothing would be a good part of the first call. A sparse gradient that was made
-    # dense may not know its length.
-    return tensor if tuple(tensor.shape) == shape else ops.reshape(tensor, shape)
