@@ -34,11 +34,11 @@ class Chains:
 
     The chains run one after the other. Chain i is the run of seed `seed + i`: what a
     program does that calls `keras.utils.set_random_seed(seed + i)`, makes the model,
-    compiles it with an optimizer of that seed, evaluates it on a batch (for which Keras
-    on JAX and PyTorch draws an order of the examples), and sets the random seed once
-    more before `fit`. So weights, noise, dropout and the order of the examples differ from
-    chain to chain. Seeds of the layers' own, and of their initializers, are left out.
-    Optimizers without noise do as well: that is a deep ensemble.
+    compiles it with an optimizer of that seed, evaluates it on a batch (for which
+    Keras may draw an order of the examples), and sets the random seed once more before
+    `fit`. So weights, noise, dropout and the order of the examples differ from chain to
+    chain. Seeds of the layers' own, and of their initializers, are left out. Optimizers
+    without noise do as well: that is a deep ensemble.
 
     The members of chain i are in `directory/chain-i`, as `WeightEnsemble` keeps them,
     and beside them `chain.json` once it is finished. When a process was killed, the
