@@ -60,7 +60,7 @@ class Beginning:
 
         They become what they are where a program calls
         `keras.utils.set_random_seed(seed)`, makes the model, compiles it with an
-        optimizer of this seed and sets the random seed once more before `fit`.
+        optimizer of this seed, and sets the random seed once more before `fit`.
 
         Args:
             seed: An integer.

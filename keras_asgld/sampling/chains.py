@@ -34,10 +34,11 @@ class Chains:
 
     The chains run one after the other. Chain i is the run of seed `seed + i`: what a
     program does that calls `keras.utils.set_random_seed(seed + i)`, makes the model,
-    compiles it with an optimizer of that seed, and sets the random seed once more
-    before `fit`. So weights, noise, dropout and the order of the examples differ from
-    chain to chain. Seeds of the layers' own, and of their initializers, are left out.
-    Optimizers without noise do as well: that is a deep ensemble.
+    compiles it with an optimizer of that seed, evaluates it on a batch (for which
+    Keras may draw an order of the examples), and sets the random seed once more before
+    `fit`. So weights, noise, dropout and the order of the examples differ from chain to
+    chain. Seeds of the layers' own, and of their initializers, are left out. Optimizers
+    without noise do as well: that is a deep ensemble.
 
     The members of chain i are in `directory/chain-i`, as `WeightEnsemble` keeps them,
     and beside them `chain.json` once it is finished. When a process was killed, the
@@ -132,6 +133,8 @@ class Chains:
         found = [self._finished(chain, settings) for chain in range(len(self))]
         histories = []
         try:
+            if None in found:
+                self._warm_up(x, y, others)
             for chain, history in enumerate(found):
                 if verbose:
                     done = "" if history is None else ": finished before"
@@ -204,6 +207,14 @@ class Chains:
                 f"directory={str(self.directory)!r} of {counts} members"
             )
         return np.stack([each.draws(x, batch_size) for each in self.ensembles])
+
+    def _warm_up(self, x, y, others):
+        # The first time that Keras sees a model's data it takes a batch to build the
+        # loss, and so draws an order of the examples, which would be missing in the
+        # chains that come later.
+        known = {"batch_size", "sample_weight"} & others.keys()
+        arguments = {name: others[name] for name in known}
+        self.model.evaluate(x, y, steps=1, verbose=0, **arguments)
 
     def _begin(self, chain, start):
         start.begin(self.seed + chain, self.initial_weights == "new")

@@ -1,5 +1,7 @@
 """Figures are ArviZ's, faults are found, and independent draws pass."""
 
+import os
+import subprocess
 import sys
 import warnings
 
@@ -7,6 +9,7 @@ import numpy as np
 import pytest
 
 from keras_asgld import diagnostics
+from tests.support import processes
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
@@ -184,6 +187,9 @@ def test_limits_are_those_that_are_asked_for():
 def test_mirrored_chains_do_not_move_together():
     series = np.random.default_rng(4).normal(size=1000)
     assert diagnostics.convergence([series, -series]).converged
+    for count in range(4, 40):  # of some the correlation is -1 to the last bit
+        short = diagnostics.convergence([series[:count], -series[:count]])
+        assert "together" not in short.verdict
     together = diagnostics.convergence([series, series]).verdict
     assert "chains 0 and 1 move together (correlation 1.00)" in together
 
@@ -267,6 +273,22 @@ def test_draws_become_the_data_type_of_arviz():
     assert len(arviz.summary(data)) == 3
     lone = diagnostics.to_arviz(values["loss"])
     np.testing.assert_array_equal(lone.posterior["draws"], values["loss"])
+
+
+def test_a_warning_of_arviz_about_its_next_version_is_no_error(tmp_path):
+    program = "from keras_asgld import diagnostics; diagnostics.to_arviz([[0] * 4] * 2)"
+    result = subprocess.run(
+        [sys.executable, "-W", "error::FutureWarning:arviz", "-c", program],
+        capture_output=True,
+        text=True,
+        # It warns once a day, and keeps the day in the user's cache.
+        env={
+            **os.environ,
+            "XDG_CACHE_HOME": str(tmp_path),
+            "PYTHONPATH": str(processes.ROOT),
+        },
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
 
 
 @pytest.mark.parametrize(
