@@ -11,6 +11,7 @@ FLAGS = {
     "unfreeze_rate": (float, None, "learning rate after those; default by optimizer"),
     "unfreeze_clipnorm": (float, None, "of all gradients, then; default 1, 0 for none"),
     "pretrained_noise": (("off", "on"), "off", "noise on the pretrained part too"),
+    "max_unpacked_bytes": (int, None, "of hub/ARCHIVE on the disk; default 2**32"),
 }
 PRECISION = (("off", "bfloat16", "float16"), "off", "compute in that dtype")
 CLIPNORM = 1.0
@@ -47,6 +48,11 @@ def choose(values, model, epochs, unfreeze_rate):
     clipnorm = values.get("unfreeze_clipnorm")
     precision = values.get("mixed_precision", "off")
     chosen = {"mixed_precision": None if precision == "off" else precision}
+    most = values.get("max_unpacked_bytes")
+    if most is not None:
+        _check("max_unpacked_bytes", most, most >= 1, "at least 1")
+        good = model.startswith("hub/")
+        _check("max_unpacked_bytes", most, good, "left out without --model=hub/ARCHIVE")
     if not fine_tunes(values, model):
         noise = values.get("pretrained_noise", "off")
         given = {
@@ -80,6 +86,7 @@ def choose(values, model, epochs, unfreeze_rate):
             "unfreeze_rate": rate,
             "unfreeze_clipnorm": clipnorm,
             "noisy": values.get("pretrained_noise") == "on",
+            **({} if most is None else {"max_unpacked_bytes": most}),
         }
     }
 

@@ -244,6 +244,11 @@ def _make_deterministic(seed, jit_compile):
 def _build(settings, data, jit_compile, network=None):
     from keras_asgld import models
 
+    arguments = {
+        name: value
+        for name, value in (settings.fine_tuning or {}).items()
+        if name in ("weights", "max_unpacked_bytes")
+    }
     try:
         with fine_tuning.precision(settings):
             build = network or functools.partial(
@@ -251,7 +256,7 @@ def _build(settings, data, jit_compile, network=None):
                 settings.model,
                 data.input_shape,
                 data.outputs,
-                weights=(settings.fine_tuning or {}).get("weights"),
+                **arguments,
                 **data.normalised_by,
             )
             model = build(seed=settings.seed)

@@ -1,5 +1,7 @@
 """A pretrained part is frozen, then let go slowly, and survives interruption."""
 
+import tarfile
+
 import h5py
 import keras
 import numpy as np
@@ -189,6 +191,8 @@ def test_an_application_starts_from_a_weights_file(tmp_path, monkeypatch):
         (["--unfreeze_factor=0.1"], "Unknown command line flag 'unfreeze_factor'"),
         (["--pretrained_noise=on"], "`pretrained_noise` must come with"),
         (["--weights=absent"], "`weights` must be None for digits"),
+        (["--max_unpacked_bytes=9"], "left out without --model=hub/ARCHIVE"),
+        (["--model=hub/x", "--max_unpacked_bytes=0"], "must be at least 1"),
         (["--model=hub/absent"], "`model` must be a folder"),
         (
             ["--model=applications/MobileNetV2:beta=1", "--weights=imagenet"],
@@ -205,3 +209,16 @@ def test_wrong_combinations_are_one_line(
     errors = capsys.readouterr().err.splitlines()
     (line,) = [each for each in errors if each.startswith("keras-asgld: ")]
     assert words in line and "Traceback" not in " ".join(errors)
+
+
+def test_what_an_archive_may_unpack_to_is_a_flag(handle, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TFHUB_CACHE_DIR", str(tmp_path / "cache"))
+    path = tmp_path / "module.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        archive.add(handle, arcname=".")
+    flags = [f"--model=hub/{path}", "--epochs=1", "--train_size=32", "--batch_size=32"]
+    flags.append(f"--out_dir={tmp_path / 'out'}")
+    assert main(["train", *flags, "--max_unpacked_bytes=9999"]) == 2
+    errors = capsys.readouterr().err
+    assert "`model` must be an archive that takes at most" in errors
+    assert main(["train", *flags, "--max_unpacked_bytes=1000000"]) == 0
