@@ -34,7 +34,8 @@ class Probe:
         if not self.takes(optimizer):
             names = ", ".join(cls.__name__ for cls in _family())
             raise ValueError(
-                f"`NoiseMonitor` is for the optimizers {names}. "
+                f"`NoiseMonitor` is for the optimizers {names}, and for "
+                "subclasses of LangevinOptimizer with `terms`. "
                 f"Received: optimizer={type(optimizer).__name__}"
             )
         self.optimizer = optimizer

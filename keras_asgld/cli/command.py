@@ -168,9 +168,16 @@ def _tune(values, _):
 def _train(values, _):
     (chosen,) = _plan(values, [values["optimizer"]], [values["seed"]])
     seconds = values["worker_timeout"]
-    require(seconds >= 1, "worker_timeout", seconds, "at least 1", ExperimentError)
+    check = functools.partial(
+        require, name="worker_timeout", value=seconds, error=ExperimentError
+    )
+    check(seconds is None or seconds >= 1, constraint="at least 1")
     if chosen.strategy == "multiworker":
-        strategies.meet(seconds, functools.partial(print, file=sys.stderr))
+        tell = functools.partial(print, file=sys.stderr)
+        strategies.meet(seconds or strategies.TIMEOUT, tell)
+    else:
+        constraint = "left out without --strategy=multiworker"
+        check(seconds is None, constraint=constraint)
     default = f"asgld-results/{_task(chosen)}-{chosen.optimizer}-seed{chosen.seed}"
     with new_folder(values["out_dir"] or default) as folder:
         records.check_same(folder, records.read(folder), chosen)

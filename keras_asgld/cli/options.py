@@ -105,7 +105,7 @@ GROUPS = {
             "seed": (int, 0, "of weights, batches and noise"),
             **_TRAINING,
             "strategy": (settings.STRATEGIES, "one", "tf.distribute strategy"),
-            "worker_timeout": (int, 300, "seconds to wait for the other workers"),
+            "worker_timeout": (int, None, "of multiworker, in seconds; default 300"),
         },
         "Fine-tuning": stages.FLAGS,
         "Optimizer": _HYPERPARAMETERS,

@@ -19,6 +19,10 @@ class ASGLD(LangevinOptimizer):
     the variance makes the noise large where minibatches disagree and small where
     they agree. Use it where you would use SGD with momentum.
 
+    As in SGD the gradient's scale is in the step. With targets in raw units (prices,
+    counts) it diverges at rates that suit standardised ones: standardise them, or set
+    `global_clipnorm=1.0`, or take `ScaleFreeASGLD`, to which one also comes from Adam.
+
     The update rule, element-wise, with `z` a standard normal draw:
 
     ```
@@ -38,6 +42,8 @@ class ASGLD(LangevinOptimizer):
       momentum term too. When you change `noise`, change `learning_rate` against it.
       Compare with SGD of that learning rate, or with Keras's momentum SGD of
       `learning_rate * (1 + noise) * (1 - momentum)`.
+    - `ASGLD(r, momentum=m, noise=m / (1 - m))` is Keras's
+      `SGD(r, momentum=m, nesterov=True)` plus the noise, step by step.
     - `noise=0` is SGD, up to a rounding. With `noise` of one to ten the method is
       itself; at 0.01, which the paper's published code recommends, it can hardly be
       told from SGD.

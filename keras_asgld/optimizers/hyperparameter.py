@@ -5,7 +5,24 @@ import numbers
 
 import keras
 
-from keras_asgld.checks import check_number
+from keras_asgld.checks import check_float32, check_number, require
+
+
+def check(name, value, schedules=False, below=math.inf):
+    """Raises unless `value` is a number that a step can have, or, as asked, a schedule.
+
+    Steps are made in float32, so it must hold the number, and as one below `below`.
+
+    Args:
+        name, value, schedules, below: As `check_number` takes them.
+    """
+    check_number(name, value, schedules=schedules, below=below)
+    if not callable(value):
+        number = float(value)
+        check_float32(name, number)
+        good = below == math.inf or number <= below * (1 - 2.0**-24)
+        constraint = f"in the range [0, {below}), in float32 too"
+        require(good, name, value, constraint, show=str)
 
 
 class Hyperparameter:
@@ -36,11 +53,11 @@ class Hyperparameter:
             return value
         value = value()
         if isinstance(value, numbers.Real):
-            check_number(self.name, value)
+            check(self.name, value)
         return value
 
     def __set__(self, optimizer, value):
-        check_number(self.name, value, schedules=True)
+        check(self.name, value, schedules=True)
         current = getattr(optimizer, self.attribute, None)
         if callable(value):
             if isinstance(current, keras.Variable):
@@ -92,7 +109,7 @@ class Constant:
         return self if optimizer is None else getattr(optimizer, self.attribute)
 
     def __set__(self, optimizer, value):
-        check_number(self.name, value, below=self.below)
+        check(self.name, value, below=self.below)
         setattr(optimizer, self.attribute, float(value))
 
     def config(self, optimizer):

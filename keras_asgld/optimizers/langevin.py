@@ -9,10 +9,10 @@ import numpy as np
 from keras import ops
 
 from keras_asgld import backend, noise
-from keras_asgld.checks import check_number, check_seed
+from keras_asgld.checks import check_seed
 from keras_asgld.optimizers import chains, exclusion, seeding, step
 from keras_asgld.optimizers.exclusion import Exclusion
-from keras_asgld.optimizers.hyperparameter import Constant, Hyperparameter
+from keras_asgld.optimizers.hyperparameter import Constant, Hyperparameter, check
 
 KEYWORD_ARGS = """weight_decay: A float or `None`. Decoupled weight decay, done before
             the step: `variable -= learning_rate * weight_decay * variable`.
@@ -62,7 +62,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             cls.__doc__ = cls.__doc__.replace("{{keyword_args}}", KEYWORD_ARGS)
 
     def __init__(self, learning_rate, seed=None, **kwargs):
-        check_number("learning_rate", learning_rate, schedules=True)
+        check("learning_rate", learning_rate, schedules=True)
         if not callable(learning_rate):
             learning_rate = float(learning_rate)
         check_seed(seed)
@@ -81,7 +81,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
     @learning_rate.setter
     def learning_rate(self, value):
         if isinstance(value, numbers.Real):  # Keras takes tensors and schedules too
-            check_number("learning_rate", value)
+            check("learning_rate", value)
         keras.optimizers.Optimizer.learning_rate.fset(self, value)
 
     def numbers(self, learning_rate):

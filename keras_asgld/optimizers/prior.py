@@ -65,18 +65,7 @@ class Prior:
     """
 
     def __init__(self, sigma, mean=None):
-        if isinstance(sigma, dict):
-            require(sigma, "sigma", sigma, "a dict of at least one pattern")
-            for pattern, value in sigma.items():
-                require(
-                    _is_pattern(pattern),
-                    "sigma",
-                    sigma,
-                    f"a dict of regular expressions, which {pattern!r} is not",
-                )
-                _check_sigma(f"sigma[{pattern!r}]", value)
-        else:
-            _check_sigma("sigma", sigma)
+        _check_sigmas("sigma", sigma)
         if isinstance(mean, str):
             check_choice("mean", mean, (INITIAL, SAVED))
         elif mean is not None:
@@ -152,7 +141,20 @@ def as_prior(value):
     kinds = "a float, a dict of them by name pattern, a `keras_asgld.Prior` or None"
     number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
     require(number or isinstance(value, dict), "prior", value, kinds)
+    _check_sigmas("prior", value)
     return Prior(value)
+
+
+def _check_sigmas(name, value):
+    """Raises unless `value` is a standard deviation or a dict of some by pattern."""
+    if not isinstance(value, dict):
+        _check_sigma(name, value)
+        return
+    require(value, name, value, "a dict of at least one pattern")
+    for pattern, sigma in value.items():
+        constraint = f"a dict of regular expressions, which {pattern!r} is not"
+        require(_is_pattern(pattern), name, value, constraint)
+        _check_sigma(f"{name}[{pattern!r}]", sigma)
 
 
 def _check_sigma(name, value):

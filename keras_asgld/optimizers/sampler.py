@@ -86,19 +86,18 @@ class LangevinSampler(LangevinOptimizer):
         if examples is not None:
             check_integer("examples", examples, 1)
             temperature = 1.0 if temperature is None else temperature
-        require(
-            temperature is not None,
-            "temperature",
-            temperature,
-            "a float, a `LearningRateSchedule` or a callable of no arguments where "
-            "`examples` is None",
-        )
         self.prior = as_prior(prior)
         require(
             self.prior is None or examples is not None,
             "examples",
             examples,
-            "an integer >= 1 where there is a `prior`",
+            "the number of training examples where there is a `prior`",
+        )
+        require(
+            temperature is not None,
+            "examples",
+            examples,
+            "the number of training examples, unless a `temperature` is given",
         )
         self.temperature = temperature
         self.examples = None if examples is None else int(examples)

@@ -37,7 +37,7 @@ def quiet_tensorflow():
     error itself is redirected meanwhile. A user who has set that variable wants
     to see them, and does.
     """
-    if "TF_CPP_MIN_LOG_LEVEL" in os.environ:
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

@@ -37,7 +37,7 @@ def read(folder):
         return None
     fault = record_contents.fault(record)
     if fault:
-        raise ExperimentError(f"{path}: no record of a run: {fault}")
+        raise ExperimentError(f"{path}: no record of a run: {fault}{_ADVICE}")
     return record
 
 

@@ -9,6 +9,8 @@ from keras_asgld.checks import shortened
 from keras_asgld.runs import rendezvous
 from keras_asgld.runs.files import ExperimentError
 
+TIMEOUT = 300  # seconds in which workers have to meet, if the user does not say
+
 
 @functools.cache  # TensorFlow takes one configuration of workers per process
 def make(name):

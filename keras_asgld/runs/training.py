@@ -113,6 +113,12 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
         epochs[:] = _own_epochs(folder, notes, before, record, settings)
         _assign(_state(model), arrays, folder)
         progress.resume(len(epochs))
+    lost = len(before["epochs"]) - len(epochs) if before else 0
+    if lost > 0:
+        progress.warn(
+            f"{folder}: the checkpoint of epoch {len(before['epochs'])} is missing or "
+            f"damaged; {lost} of the epochs on record are trained again"
+        )
     if settings.ensemble:
         watching.check_members(settings, folder, place, len(epochs))
     records.write(place, record)

@@ -67,6 +67,7 @@ def refused(capsys, tmp_path):
             "given once for each optimizer",
         ),
         (["train", "--worker_timeout=0"], "`worker_timeout` must be at least 1"),
+        (["train", "--worker_timeout=9"], "left out without --strategy=multiworker"),
     ],
     ids=lambda value: None if isinstance(value, str) else " ".join(value)[:40],
 )

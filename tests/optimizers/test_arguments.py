@@ -20,6 +20,11 @@ from tests.support.family import as_numpy
         ("learning_rate", "fast"),
         ("learning_rate", None),
         ("learning_rate", [0.1]),
+        # What float32 does not hold.
+        ("learning_rate", 1e39),
+        ("learning_rate", 10**400),
+        ("learning_rate", 1e-39),
+        ("learning_rate", float("5e-324")),
     ],
 )
 def test_wrong_arguments_are_named(member, argument, value):
@@ -42,3 +47,22 @@ def test_numbers_that_callables_return_are_checked(member, start, value):
 def test_unknown_arguments_are_refused(member):
     with pytest.raises((ValueError, TypeError), match="temprature"):
         member(temprature=1.0)
+
+
+@pytest.mark.parametrize("value", [1e39, 1e300, 1e-39, 10**400])
+def test_what_float32_does_not_hold_is_refused_when_assigned(member, value):
+    optimizer = member()
+    names = ["learning_rate", *member.numbers]
+    for name in dict.fromkeys(names):
+        before = float(getattr(optimizer, name))
+        with pytest.raises(ValueError, match=f"`{name}` must be .*Received: {name}"):
+            setattr(optimizer, name, value)
+        assert float(getattr(optimizer, name)) == before
+
+
+def test_a_momentum_that_is_one_in_float32_is_refused(member):
+    for name in {"momentum", "rho"} & set(member.numbers):
+        for value in (1 - 1e-12, np.nextafter(1.0, 0)):
+            with pytest.raises(ValueError, match=f"`{name}` must be in the range"):
+                member(**{name: value})
+        assert getattr(member(**{name: 1 - 2.0**-24}), name) < 1

@@ -218,3 +218,17 @@ def test_defaults_are_those_that_the_study_chose():
     config = ASGLD().get_config()
     assert round(config["learning_rate"], 6) == 0.1
     assert (config["momentum"], config["noise"]) == (0.9, 1.0)
+
+
+def test_without_its_random_part_it_can_be_nesterovs_sgd(start, gradients):
+    rate, momentum = 0.05, 0.8
+    ours = ASGLD(rate, momentum=momentum, noise=momentum / (1 - momentum), seed=3)
+    ours.exclude_from_noise(var_names=[""])
+    _, found = run(ours, start, gradients)
+    theirs = keras.optimizers.SGD(rate, momentum=momentum, nesterov=True)
+    _, expected = run(theirs, start, gradients)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=2e-6)
+    # Other numbers are not.
+    other = ASGLD(rate, momentum=momentum, noise=3.9, seed=3)
+    other.exclude_from_noise(var_names=[""])
+    assert abs(run(other, start, gradients)[1] - expected).max() > 1e-3

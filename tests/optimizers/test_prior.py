@@ -281,7 +281,9 @@ def test_a_prior_needs_the_number_of_examples(sampler):
 
 
 def test_a_temperature_is_needed_without_examples(sampler):
-    with pytest.raises(ValueError, match="`temperature` must be .* `examples` is None"):
+    with pytest.raises(
+        ValueError, match="`examples` must be the number of training examples, unless"
+    ):
         sampler(temperature=None)
 
 

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 
+import keras_asgld
 from tests.support.family import as_numpy, regression_data, run, small_model
 
 
@@ -50,3 +51,11 @@ def test_saved_and_loaded_model_goes_on_to_the_bit(member, tmp_path, form):
         each.fit(x, y, epochs=2, verbose=0, shuffle=False)
     for a, b in zip(model.variables, loaded.variables, strict=True):
         np.testing.assert_array_equal(as_numpy(a), as_numpy(b))
+
+
+@pytest.mark.parametrize("name", ["ASGLD", "ScaleFreeASGLD"])
+def test_a_configuration_names_an_optimizer_by_a_string(name):
+    found = keras.optimizers.get(f"keras_asgld>{name}")
+    assert type(found) is getattr(keras_asgld, name)
+    config = {"class_name": f"keras_asgld>{name}", "config": {"noise": 3.0}}
+    assert keras.optimizers.get(config).noise == 3.0
