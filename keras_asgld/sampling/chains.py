@@ -142,14 +142,15 @@ class Chains:
                 if history is None:
                     own = callbacks(chain) if callable(callbacks) else callbacks
                     self._begin(chain, start)
-                    history = self.model.fit(
+                    fitted = self.model.fit(
                         x,
                         y,
                         epochs=epochs,
                         verbose=verbose,
                         callbacks=[self.ensembles[chain], *(own or ())],
                         **others,
-                    ).history
+                    )
+                    history = record.plain(fitted.history)
                     folder = self.ensembles[chain].members.folder
                     record.write(folder, self._of_chain(chain, settings), history)
                 histories.append(history)

@@ -33,9 +33,14 @@ def _settled(config):
     }
 
 
-def plain(settings):
-    """The settings as they will be when they are read from a file."""
-    return json.loads(json.dumps(settings, default=lambda each: type(each).__name__))
+def plain(values):
+    """Settings or a history as they will be when they are read from a file."""
+    return json.loads(json.dumps(values, default=_plain))
+
+
+def _plain(value):
+    # Callbacks may put NumPy's numbers and arrays into a history.
+    return value.tolist() if hasattr(value, "tolist") else type(value).__name__
 
 
 def write(folder, settings, history):
@@ -43,8 +48,7 @@ def write(folder, settings, history):
 
     Args:
         folder: A `pathlib.Path`.
-        settings: What `plain` returned.
-        history: A dict of lists of floats.
+        settings, history: What `plain` returned.
     """
     folder.mkdir(parents=True, exist_ok=True)
     record = {"format": FORMAT, "settings": settings, "history": history}

@@ -1,6 +1,7 @@
 """Chains differ, each is the run of its seed, and a killed program goes on."""
 
 import json
+import random
 
 import keras
 import numpy as np
@@ -88,6 +89,22 @@ def test_chains_differ_in_all_that_is_random(tmp_path):
     assert apart(make("SGLD"), "noise") > 1e-3
 
 
+def test_random_numbers_of_other_code_are_those_of_the_seed(tmp_path):
+    """The user's own, in a generator of data or a callback."""
+
+    class Draw(keras.callbacks.Callback):
+        drawn = []
+
+        def on_train_begin(self, logs=None):
+            self.drawn.append((random.random(), np.random.random()))
+
+    chains = Chains(compiled(make("SGLD")), 2, tmp_path, seed=5)
+    chains.fit(*data(), verbose=0, callbacks=[Draw()])
+    for seed, drawn in zip((5, 6), Draw.drawn, strict=True):
+        keras.utils.set_random_seed(seed)
+        assert drawn == (random.random(), np.random.random())
+
+
 def test_noise_of_chains_is_uncorrelated(tmp_path):
     """Two chains from one point, whose moves are nearly all noise."""
     layer = keras.layers.Dense(300, use_bias=False, kernel_initializer="zeros")
@@ -132,13 +149,18 @@ def test_the_model_is_left_as_it_was(tmp_path):
 def test_a_failure_leaves_the_model_as_it_was(tmp_path):
     class Fail(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
-            raise KeyboardInterrupt
+            raise KeyboardInterrupt  # after the first member is stored
 
     model = compiled(make("SGLD"))
     own = model.get_weights()
     with pytest.raises(KeyboardInterrupt):
         Chains(model, 2, tmp_path).fit(*data(), verbose=0, callbacks=[Fail()])
     assert_same([model.get_weights()], [own])
+    assert len(WeightEnsemble(tmp_path / "chain-0")) == 1
+    again, histories = trained(tmp_path, model=model)  # and what it left is no matter
+    whole, expected = trained(tmp_path / "whole")
+    assert histories == expected
+    np.testing.assert_array_equal(again.draws(data()[0]), whole.draws(data()[0]))
 
 
 def test_a_killed_program_goes_on(tmp_path):
@@ -309,6 +331,18 @@ def test_validation_data_and_metrics_are_those_of_fit(tmp_path):
     for history in histories:
         assert {"loss", "accuracy", "val_loss", "val_accuracy"} == set(history)
         assert len(history["val_loss"]) == 2
+
+
+def test_a_history_of_numpy_numbers_is_kept(tmp_path):
+    class Log(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            logs["number"], logs["array"] = np.float32(0.1), np.arange(2)
+
+    for _ in range(2):  # run, and read
+        chains = Chains(compiled(make("SGLD")), 1, tmp_path)
+        [history] = chains.fit(*data(), verbose=0, callbacks=[Log()])
+        assert history["number"] == [float(np.float32(0.1))]
+        assert history["array"] == [[0, 1]]
 
 
 def test_a_wrapped_optimizer_and_one_without_noise(tmp_path):
