@@ -41,7 +41,8 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
 
     - `slot_names`: the names of what it keeps for each variable, made as zeros;
     - `rule(gradient, variable, *slots, z, *numbers)`: a function of `rules`, which
-      returns the new variable and slots (as a `staticmethod`);
+      returns the new variable and slots, a tuple even of one (as a `staticmethod`); z is
+      zero where a variable has no noise;
     - `numbers(learning_rate)`: what the rule takes besides tensors;
 
     and for `NoiseMonitor`
@@ -62,6 +63,10 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
             cls.__doc__ = cls.__doc__.replace("{{keyword_args}}", KEYWORD_ARGS)
 
     def __init__(self, learning_rate, seed=None, **kwargs):
+        if self.rule is None:
+            raise NotImplementedError(
+                f"{type(self).__name__} must declare `rule`, a staticmethod"
+            )
         check("learning_rate", learning_rate, schedules=True)
         if not callable(learning_rate):
             learning_rate = float(learning_rate)

@@ -191,3 +191,11 @@ def test_every_number_that_is_assigned_is_checked(member):
             with pytest.raises(ValueError, match=rf"`{name}` must be in .*\[0, 1\)"):
                 setattr(optimizer, name, 1.0)
         assert optimizer.get_config()[name] == before
+
+
+def test_a_class_without_a_rule_says_so():
+    class Nothing(LangevinOptimizer):
+        pass
+
+    with pytest.raises(NotImplementedError, match="Nothing must declare `rule`"):
+        Nothing(0.1)
