@@ -41,8 +41,8 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
 
     - `slot_names`: the names of what it keeps for each variable, made as zeros;
     - `rule(gradient, variable, *slots, z, *numbers)`: a function of `rules`, which
-      returns the new variable and slots, a tuple even of one (as a `staticmethod`); z is
-      zero where a variable has no noise;
+      returns the new variable and slots, a tuple even of one (as a `staticmethod`); z
+      is zero where a variable has no noise;
     - `numbers(learning_rate)`: what the rule takes besides tensors;
 
     and for `NoiseMonitor`
