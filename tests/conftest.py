@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from keras_asgld.runs import settings
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, hear_interrupts
 
 
 @pytest.fixture(autouse=True)
@@ -51,6 +51,7 @@ def command(tmp_path):
             [sys.executable, "-m", "keras_asgld_command", *arguments],
             cwd=tmp_path,
             env=environment,
+            preexec_fn=hear_interrupts,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
