@@ -1,13 +1,19 @@
 """Small settings and a run that can be cut short, shared by the tests."""
 
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 
 from keras_asgld.runs import settings
-from tests.support.processes import ROOT, hear_interrupts
+from tests.support.processes import ROOT
+
+# Programs that a shell runs in the background, and theirs, do not hear Ctrl-C, which
+# tests send.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +57,6 @@ def command(tmp_path):
             [sys.executable, "-m", "keras_asgld_command", *arguments],
             cwd=tmp_path,
             env=environment,
-            preexec_fn=hear_interrupts,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

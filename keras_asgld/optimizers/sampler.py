@@ -95,9 +95,9 @@ class LangevinSampler(LangevinOptimizer):
         )
         require(
             temperature is not None,
-            "examples",
-            examples,
-            "the number of training examples, unless a `temperature` is given",
+            "temperature",
+            temperature,
+            "given, or `examples`, the number of training examples, for which it is 1",
         )
         self.temperature = temperature
         self.examples = None if examples is None else int(examples)

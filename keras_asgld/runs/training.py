@@ -113,11 +113,10 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
         epochs[:] = _own_epochs(folder, notes, before, record, settings)
         _assign(_state(model), arrays, folder)
         progress.resume(len(epochs))
-    lost = len(before["epochs"]) - len(epochs) if before else 0
-    if lost > 0:
+    elif before is not None and before["epochs"]:
         progress.warn(
-            f"{folder}: the checkpoint of epoch {len(before['epochs'])} is missing or "
-            f"damaged; {lost} of the epochs on record are trained again"
+            f"{folder}: no checkpoint of the {len(before['epochs'])} epochs on record "
+            "is there, so they are trained again"
         )
     if settings.ensemble:
         watching.check_members(settings, folder, place, len(epochs))

@@ -91,6 +91,19 @@ def test_a_checkpoint_that_says_nothing_needs_its_record(interrupted):
     assert len(start()["epochs"]) == 3
 
 
+def test_epochs_without_a_checkpoint_are_trained_again_and_it_is_said(
+    interrupted, capsys
+):
+    start, begin = interrupted
+    folder = begin()
+    for path in folder.glob("*.checkpoint"):
+        path.unlink()
+    capsys.readouterr()
+    assert len(start()["epochs"]) == 3
+    printed = "".join(capsys.readouterr())
+    assert "no checkpoint of the 2 epochs on record" in " ".join(printed.split())
+
+
 @pytest.mark.parametrize("lost", ["all", "manifest", "one"])
 def test_an_ensemble_that_lost_members_is_refused(interrupted, lost):
     start, begin = interrupted

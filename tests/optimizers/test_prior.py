@@ -282,7 +282,7 @@ def test_a_prior_needs_the_number_of_examples(sampler):
 
 def test_a_temperature_is_needed_without_examples(sampler):
     with pytest.raises(
-        ValueError, match="`examples` must be the number of training examples, unless"
+        ValueError, match="`temperature` must be given, or `examples`, the number"
     ):
         sampler(temperature=None)
 

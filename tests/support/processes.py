@@ -1,7 +1,6 @@
 """Starts programs of these tests in processes of their own."""
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -26,16 +25,10 @@ def start(module, *arguments, environment=None):
     return subprocess.Popen(
         [sys.executable, "-m", f"tests.support.{module}", *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": path, **(environment or {})},
-        preexec_fn=hear_interrupts,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
-
-
-def hear_interrupts():
-    """In a new process: it is a shell's to let what runs behind not hear Ctrl-C."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def finish(*processes):
