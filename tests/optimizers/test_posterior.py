@@ -77,8 +77,7 @@ def settings(name, curvatures, heat, noise=0.0):
     if name == "PSGLD":
         # Its step is in units of the gradient's size; it has to learn that first.
         size = np.sqrt(high * heat * (1 + noise))
-        steps = 2500 if noise else 4000
-        return {"learning_rate": 0.015 / (1 + noise) * size / high}, steps
+        return {"learning_rate": 0.015 / (1 + noise) * size / high}, 4000
     h = 0.003 / noise if noise and name != "SGNHT" else 0.02
     steps = max(3 * 0.1 / h * high / low, 120)
     arguments = {"learning_rate": h / high, "momentum": 0.9}
