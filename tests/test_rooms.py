@@ -17,7 +17,7 @@ PACKAGE = pathlib.Path(keras_asgld.__file__).parent
 # Lowest first: a room imports only from itself and from rooms before it. Rooms that
 # share a line do not import each other.
 ROOMS = [
-    ["config", "rules", "checks", "atomic", "npz", "version"],
+    ["config", "rules", "checks", "atomic", "lock", "npz", "version"],
     ["backend", "calibration"],
     ["noise"],
     ["optimizers"],
@@ -37,6 +37,7 @@ FIELD = {
     "noise": {"keras", "numpy"},
     "checks": set(),
     "atomic": set(),
+    "lock": set(),
     "npz": {"numpy"},
     "calibration": {"numpy", "sklearn"},
     "callbacks": {"keras", "numpy"},

@@ -218,11 +218,12 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
 
     def groups(self, variables):
         """How a step moves these variables: the groups of `step.grouped`."""
-        targets = [self.target(variable) for variable in variables]
         if backend.is_replicated():  # each replica comes with a variable of its own
-            return step.grouped(targets)
-        key = tuple(target.index for target in targets), backend.layout(variables)
+            return step.grouped([self.target(variable) for variable in variables])
+        indices = tuple(self._get_variable_index(variable) for variable in variables)
+        key = indices, backend.layout(variables)
         if key not in self._groups:
+            targets = [self.target(variable) for variable in variables]
             self._groups[key] = step.grouped(targets)
         return self._groups[key]
 

@@ -34,8 +34,8 @@ def quiet_tensorflow():
     """Keeps TensorFlow's start-up messages off the terminal.
 
     Some are printed before TensorFlow reads `TF_CPP_MIN_LOG_LEVEL`, so standard
-    error itself is redirected meanwhile. A user who has set that variable wants
-    to see them, and does.
+    error itself is redirected meanwhile. A user who has set that variable to less
+    than 3 wants to see them, and does.
     """
     if os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3") != "3":
         yield

@@ -5,11 +5,12 @@ import json
 import tempfile
 from pathlib import Path
 
-from keras_asgld import atomic
+from keras_asgld import atomic, lock
 from keras_asgld.atomic import remove_partial
 
 __all__ = [
     "ExperimentError",
+    "locked",
     "new_folder",
     "read_json",
     "remove_partial",
@@ -38,6 +39,18 @@ def replacing(path):
             yield partial
     except OSError as error:
         raise ExperimentError(f"cannot write {path}: {reason(error)}") from error
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """As `lock.held`, with the user's kind of error."""
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(lock.held(folder))
+        except OSError as error:
+            place = error.filename or folder
+            raise ExperimentError(f"{place}: {reason(error)}") from error
+        yield
 
 
 def read_json(path, advice=""):

@@ -94,7 +94,7 @@ class Settings:
         constraint = "off or auto with --strategy=multiworker"
         good = not several or self.jit_compile != "on"
         _check("jit_compile", self.jit_compile, good, constraint)
-        if several and self.fine_tuning:
+        if several and (self.fine_tuning or TASKS[self.dataset].transfer):
             raise ExperimentError("--strategy=multiworker does not fine-tune")
         for i, epoch in enumerate(self.drop_epochs):
             after = epoch > self.drop_epochs[i - 1] if i else epoch >= 1

@@ -19,7 +19,6 @@ from keras_asgld.runs import (
     environment,
     files,
     fine_tuning,
-    lock,
     probabilities,
     record_contents,
     records,
@@ -75,7 +74,7 @@ def run(
         if not strategies.is_chief(settings.strategy):
             # Reading the variables takes all workers, so all save; one of them counts.
             place = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        stack.enter_context(lock.held(place))
+        stack.enter_context(files.locked(place))
         others = keep_weights, tensorboard, network
         return _run(settings, folder, place, data, progress, *others)
 

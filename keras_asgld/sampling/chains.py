@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_asgld import lock
 from keras_asgld.callbacks import WeightEnsemble
 from keras_asgld.callbacks.weight_ensemble import Prediction
 from keras_asgld.checks import check_choice, check_directory, check_integer
@@ -51,7 +52,7 @@ class Chains:
         model: A compiled model, sequential or functional, whose optimizer has made no
             step. It is used for all chains and left as it was.
         chains: An integer >= 1, how many.
-        directory: A path. Made when the first member is stored.
+        directory: A path. Made by `fit`.
         seed: An integer >= 0, that of the first chain. Defaults to `0`.
         initial_weights: `"new"`, weights drawn by the layers' initializers for each
             chain; or `"model"`, those of the model, for all. Only chains that begin
@@ -123,10 +124,16 @@ class Chains:
         Raises:
             ValueError: If a chain is finished with other settings, `directory` lacks
                 members of one or holds members of another model.
-            OSError: If a member cannot be written.
+            OSError: If a member cannot be written, or another process is at it
+                (`BlockingIOError`).
         """
         check_integer("epochs", epochs, 1)
         beginning.check(self.model)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with lock.held(self.directory):
+            return self._fit(x, y, epochs, callbacks, verbose, others)
+
+    def _fit(self, x, y, epochs, callbacks, verbose, others):
         start = beginning.Beginning(self.model)
         settings = self._settings(start, epochs, others)
         # Refused at once, and not when the chains before have run for hours.

@@ -3,7 +3,7 @@
 import json
 
 from keras_asgld.reports import curves, ensembles, points, tables
-from keras_asgld.runs import files, lock, records, tasks, training
+from keras_asgld.runs import files, records, tasks, training
 from keras_asgld.runs.files import ExperimentError
 
 FIGURE = "curves.png"
@@ -28,7 +28,7 @@ def compare(plan, folder, data, progress, recipe=None, tensorboard=False):
         The table's title and rows, as `tables.summarize` gives them, and header,
         lines and title of the ensembles' table, or None where there is none.
     """
-    with files.new_folder(folder) as folder, lock.held(folder):
+    with files.new_folder(folder) as folder, files.locked(folder):
         results = [
             training.run(
                 settings,

@@ -6,7 +6,7 @@ import statistics
 
 from keras_asgld.checks import LARGEST_FLOAT32, SMALLEST_FLOAT32, require
 from keras_asgld.reports import rate_grid, tables
-from keras_asgld.runs import files, lock, tasks, training
+from keras_asgld.runs import files, tasks, training
 from keras_asgld.runs.files import ExperimentError
 from keras_asgld.studies import found_rates
 
@@ -36,7 +36,7 @@ def tune(bases, folder, data, progress):
     """
     for settings in bases.values():
         _check_middle(settings[0].hyperparameters["learning_rate"])
-    with files.new_folder(folder) as folder, lock.held(folder):
+    with files.new_folder(folder) as folder, files.locked(folder):
         rows = [
             _row(optimizer, settings[0], _trials(settings, folder, data, progress))
             for optimizer, settings in bases.items()

@@ -183,6 +183,7 @@ def test_workers_that_are_not_told_of_one_another_are_refused(
     [
         ("--jit_compile=on", "`jit_compile` must be off or auto with"),
         ("--model=hub/x", "multiworker does not fine-tune"),
+        ("--dataset=cifar10-transfer", "multiworker does not fine-tune"),
     ],
 )
 def test_what_several_workers_do_not_do_is_refused(refused, flag, words):

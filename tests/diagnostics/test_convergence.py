@@ -13,7 +13,7 @@ from tests.support import processes
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
-    arviz = pytest.importorskip("arviz")
+    arviz = pytest.importorskip("arviz", reason="needs the extra diagnostics")
 
 TRIALS = 100
 CHAINS, DRAWS = 4, 1000

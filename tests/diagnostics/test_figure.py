@@ -5,7 +5,7 @@ import pytest
 
 from keras_asgld import diagnostics
 
-pytest.importorskip("arviz")
+pytest.importorskip("arviz", reason="needs the extra diagnostics")
 
 
 def titles(picture):

@@ -8,24 +8,11 @@ import pytest
 
 from keras_asgld import data
 from keras_asgld.cli.command import main
-from keras_asgld.cli.progress import Progress
 from keras_asgld.runs import checkpoints, training
 from keras_asgld.runs.files import ExperimentError
+from tests.support.interrupting import Interrupting
 
 SMALL = ("--dataset=digits", "--train_size=64", "--epochs=2")
-
-
-class Interrupting(Progress):
-    """Ctrl-C just after the given number of epochs."""
-
-    def __init__(self, after=None, epochs=3):
-        super().__init__(runs=1, epochs=epochs, steps=1)
-        self.after = after
-
-    def epoch(self, numbers):
-        super().epoch(numbers)
-        if numbers["epoch"] == self.after:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture

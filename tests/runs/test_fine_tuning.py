@@ -9,24 +9,13 @@ import pytest
 
 from keras_asgld import data, models
 from keras_asgld.cli.command import main
-from keras_asgld.cli.progress import Progress
 from keras_asgld.models import HubLayer
 from keras_asgld.models.pretrained import pretrained_part
 from keras_asgld.runs import optimizers as named
 from keras_asgld.runs import training
+from tests.support.interrupting import Interrupting
 
 tf = pytest.importorskip("tensorflow")
-
-
-class Interrupting(Progress):
-    def __init__(self, after=None):
-        super().__init__(runs=1, epochs=4, steps=3)
-        self.after = after
-
-    def epoch(self, figures):
-        super().epoch(figures)
-        if figures["epoch"] == self.after:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")

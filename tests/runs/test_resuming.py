@@ -9,27 +9,10 @@ import keras
 import pytest
 
 from keras_asgld import data, models
-from keras_asgld.cli.progress import Progress
 from keras_asgld.runs import files, records
+from tests.support.interrupting import Interrupting
 
 LONG_RUN = ("train", "--epochs=15", "--train_size=160", "--out_dir=run")
-
-
-class Interrupting(Progress):
-    """Ctrl-C just after the given number of epochs."""
-
-    def __init__(self, after=None):
-        super().__init__(runs=1, epochs=4, steps=3)
-        self.after = after
-        self.warnings = []
-
-    def epoch(self, figures):
-        super().epoch(figures)
-        if figures["epoch"] == self.after:
-            raise KeyboardInterrupt
-
-    def warn(self, line):
-        self.warnings.append(line)
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from keras_asgld import data
-from keras_asgld.cli.progress import Progress
 from keras_asgld.models.pretrained import set_trainable
 from keras_asgld.runs import optimizers as named
 from keras_asgld.runs import records, stages, training
 from keras_asgld.runs.files import ExperimentError
+from tests.support.interrupting import Interrupting
 
 jax = keras.backend.backend() == "jax"
 trains = pytest.mark.skipif(jax, reason="Keras freezes nothing in training on JAX")
@@ -28,17 +28,6 @@ def chosen(make_settings):
         return make_settings(optimizer, model=model, flags=flags, **changes)
 
     return choose
-
-
-class Cut(Progress):
-    def __init__(self, after):
-        super().__init__(runs=1, epochs=4, steps=3)
-        self.after = after
-
-    def epoch(self, figures):
-        super().epoch(figures)
-        if figures["epoch"] == self.after:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -66,7 +55,9 @@ def run(tmp_path):
 
         place = tmp_path / (folder or f"run{len(list(tmp_path.iterdir()))}")
         try:
-            record = training.run(settings, place, digits, Cut(after), network=network)
+            record = training.run(
+                settings, place, digits, Interrupting(after), network=network
+            )
         except KeyboardInterrupt:
             return None, None
         return record, made[-1]

@@ -9,8 +9,8 @@ import pytest
 
 from keras_asgld import data
 from keras_asgld.cli.command import main
-from keras_asgld.cli.progress import Progress
 from keras_asgld.runs import probabilities, records
+from tests.support.interrupting import Interrupting
 
 SMALL = ["compare", "--seeds=1", "--epochs=3", "--train_size=192", "--out_dir=out"]
 
@@ -87,20 +87,12 @@ def test_an_interrupted_run_ends_with_the_ensemble_of_a_whole_one(
 ):
     from keras_asgld.runs import training
 
-    class Interrupting(Progress):
-        def epoch(self, figures):
-            if figures["epoch"] == self.after:
-                raise KeyboardInterrupt
-
     digits = data.load("digits", batch_size=64, train_size=160)
-    progress = Interrupting(runs=1, epochs=4, steps=3)
     settings = make_settings(ensemble=3)
-    progress.after = after
     with pytest.raises(KeyboardInterrupt):
-        training.run(settings, tmp_path / "parts", digits, progress)
-    progress.after = None
+        training.run(settings, tmp_path / "parts", digits, Interrupting(after))
     parts, whole = (
-        training.run(settings, tmp_path / name, digits, progress)
+        training.run(settings, tmp_path / name, digits, Interrupting())
         for name in ("parts", "whole")
     )
     assert parts["calibration"] == whole["calibration"]

@@ -393,3 +393,13 @@ def test_wrong_arguments_are_named(tmp_path, arguments, words):
     arguments = {"chains": 2, "directory": tmp_path, **arguments}
     with pytest.raises(ValueError, match=words):
         Chains(compiled(make("SGLD")), **arguments)
+
+
+def test_a_second_process_is_kept_out_of_the_chains(tmp_path):
+    process = processes.hold(tmp_path)
+    with pytest.raises(BlockingIOError, match=f"in use by process {process.pid} on"):
+        trained(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    process.communicate("")
+    trained(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["chain-0", "chain-1"]

@@ -31,6 +31,28 @@ def start(module, *arguments, environment=None):
     )
 
 
+HOLD = """
+import sys
+from keras_asgld import lock
+with lock.held(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def hold(folder):
+    """Another process that holds the lock of a folder until it is told, or killed."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, folder],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        text=True,
+    )
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
 def finish(*processes):
     """Waits until all have ended well; returns what the last one printed."""
     for process in processes:

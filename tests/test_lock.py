@@ -1,42 +1,23 @@
 """One process at a time in a folder."""
 
+import errno
 import os
-import subprocess
-import sys
 import threading
 
 import pytest
 
-from keras_asgld.runs import lock
-from keras_asgld.runs.files import ExperimentError
-from tests.support.processes import ROOT
-
-HOLD = """
-import sys
-from keras_asgld.runs import lock
-with lock.held(sys.argv[1]):
-    print("held", flush=True)
-    sys.stdin.read()
-"""
-
-
-def hold(folder):
-    """Another process that holds the lock until it is told, or killed."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, folder],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-        text=True,
-    )
-    assert process.stdout.readline() == "held\n"
-    return process
+from keras_asgld import lock
+from keras_asgld.cli.command import main
+from tests.support.faults import largest_file
+from tests.support.processes import hold
 
 
 def test_a_second_process_is_refused_and_told_of_the_first(tmp_path):
     process = hold(tmp_path)
-    words = f"{tmp_path} is being written to by process {process.pid} on "
-    with pytest.raises(ExperimentError, match=words), lock.held(tmp_path):
+    with (
+        pytest.raises(BlockingIOError, match=f"in use by process {process.pid} on "),
+        lock.held(tmp_path),
+    ):
         pass
     process.communicate("")
     with lock.held(tmp_path):
@@ -53,6 +34,23 @@ def test_a_killed_process_holds_nothing(tmp_path):
         assert f"process {os.getpid()} on" in (tmp_path / lock.NAME).read_text()
 
 
+def test_a_file_that_its_holder_has_just_removed_locks_nothing(tmp_path, monkeypatch):
+    flock, calls = lock.fcntl.flock, []
+
+    def removed_first(file, how):
+        # Between our opening it and our locking it the one before goes out.
+        if not calls:
+            (tmp_path / lock.NAME).unlink()
+        calls.append(how)
+        flock(file, how)
+
+    monkeypatch.setattr(lock.fcntl, "flock", removed_first)
+    with lock.held(tmp_path):
+        assert len(calls) == 2
+        with pytest.raises(BlockingIOError), lock.held(tmp_path):
+            pass
+
+
 def test_two_are_never_in_it_at_once(tmp_path):
     inside, turns, faults = [], [], []
 
@@ -64,7 +62,7 @@ def test_two_are_never_in_it_at_once(tmp_path):
                     faults.extend(inside[1:])
                     turns.append(1)
                     inside.pop()
-            except ExperimentError:
+            except BlockingIOError:
                 pass
 
     threads = [threading.Thread(target=enter) for _ in range(4)]
@@ -73,6 +71,24 @@ def test_two_are_never_in_it_at_once(tmp_path):
     for thread in threads:
         thread.join()
     assert not faults
+
+
+def test_where_there_are_no_locks_nobody_is_kept_out(tmp_path, monkeypatch):
+    def none(file, how):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(lock.fcntl, "flock", none)
+    with lock.held(tmp_path), lock.held(tmp_path):
+        pass
+
+
+def test_a_full_disk_is_named(tmp_path):
+    with (
+        pytest.raises(OSError, match=r"File too large: .*lock'"),
+        largest_file(0),
+        lock.held(tmp_path),
+    ):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -85,13 +101,11 @@ def test_two_are_never_in_it_at_once(tmp_path):
     ],
 )
 def test_the_command_keeps_out_of_a_folder_in_use(arguments, place, tmp_path, capsys):
-    from keras_asgld.cli.command import main
-
     folder = tmp_path / place
     folder.mkdir(parents=True, exist_ok=True)
     process = hold(folder)
     flags = ("--epochs=1", "--train_size=64", f"--out_dir={tmp_path}")
     assert main([*arguments, *flags]) == 2
     line = capsys.readouterr().err.splitlines()[-1]
-    assert line.startswith(f"keras-asgld: {folder.resolve()} is being written to by")
+    assert line.startswith(f"keras-asgld: {folder}: in use by process {process.pid} on")
     process.communicate("")
