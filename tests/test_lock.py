@@ -3,6 +3,7 @@
 import errno
 import os
 import threading
+import time
 
 import pytest
 
@@ -55,10 +56,11 @@ def test_two_are_never_in_it_at_once(tmp_path):
     inside, turns, faults = [], [], []
 
     def enter():
-        while len(turns) < 300:
+        while len(turns) < 100:
             try:
                 with lock.held(tmp_path):
                     inside.append(1)
+                    time.sleep(0.001)  # long enough for others to come in
                     faults.extend(inside[1:])
                     turns.append(1)
                     inside.pop()
