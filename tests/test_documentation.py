@@ -47,8 +47,15 @@ def test_docstring_example_runs(code, monkeypatch, tmp_path):
     exec(compile(code, "<example>", "exec"), {})
 
 
+def after(difference):
+    """The program that a difference ends with."""
+    return re.sub(r"^(-.*\n|[+ ])", "", difference, flags=re.MULTILINE)
+
+
 def examples_of_pages():
-    for page in PAGES:
+    (swap,) = re.findall(r"```diff\n(.*?)```", README, re.DOTALL)
+    yield pytest.param("\n".join([after(swap), *examples(README)]), id="README.md")
+    for page in PAGES[1:]:
         for number, code in enumerate(examples(page.read_text()), 1):
             yield pytest.param(code, id=f"{page.name}-{number}")
 
