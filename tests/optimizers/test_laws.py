@@ -3,7 +3,7 @@
 One variable is many independent chains on a quadratic loss: chain i sees the gradient
 a theta_i + s e_i, e_i standard normal. Nothing here is an approximation for small
 steps, but for PSGLD's, whose error is derived. In a variance of n samples the
-standard error is sqrt(2 / n) of it; n is such that 1 % is five of them.
+standard error is sqrt(2 / n) of it; n is such that 1 % is at least five of them.
 """
 
 import keras
