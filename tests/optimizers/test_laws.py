@@ -129,7 +129,7 @@ def baoa_covariance(lr, m, T, a, s):
     ],
 )
 def test_stationary_covariance_of_baoa(lr, m, T, a, s):
-    runs = chains(BAOA(lr, m, T, seed=5), a, s, 50_000, 120, 12, 24)
+    runs = chains(BAOA(lr, m, T, seed=5), a, s, 100_000, 120, 6, 24)
     covariance = np.mean([np.cov(theta, slots[0]) for theta, slots in runs], axis=0)
     expected = baoa_covariance(lr, m, T, a, s)
     scale = np.sqrt(np.outer(np.diag(expected), np.diag(expected)))
@@ -147,7 +147,7 @@ def test_where_sghmc_is_ten_percent_too_wide_baoa_is_exact(m):
     assert abs(sghmc_covariance(lr, m, T, a, 0)[0, 0] - 1.1) < 1e-9
     measured = {}
     for cls in (SGHMC, BAOA):
-        runs = chains(cls(lr, m, T, seed=5), a, 0, 50_000, 120, 12, 24)
+        runs = chains(cls(lr, m, T, seed=5), a, 0, 100_000, 120, 6, 24)
         measured[cls] = np.mean([theta.var() for theta, _ in runs])
     assert abs(measured[SGHMC] / 1.1 - 1) < 0.01
     assert abs(measured[BAOA] - 1) < 0.01
