@@ -118,7 +118,7 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
             "is there, so they are trained again"
         )
     if settings.ensemble:
-        watching.check_members(settings, folder, place, len(epochs))
+        watching.check_members(settings, folder, place, len(epochs), model)
     records.write(place, record)
 
     recorder = _Recorder(record, place, progress)
@@ -147,7 +147,7 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
     if _diverged(epochs):
         record["failure"] = f"the loss was not finite in epoch {len(epochs)}"
     elif settings.ensemble:
-        watching.check_members(settings, folder, place, settings.epochs)
+        watching.check_members(settings, folder, place, settings.epochs, model)
         ensemble = watching.ensemble(settings, place)
         ensemble.set_model(model)
         record["calibration"] = probabilities.measure(model, ensemble, data)

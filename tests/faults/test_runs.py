@@ -122,6 +122,22 @@ def test_an_ensemble_that_lost_members_is_refused(interrupted, lost):
         start(ensemble=3)
 
 
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("damage", ["removed", "cut", "of another network"])
+def test_an_ensemble_with_a_damaged_member_is_refused(interrupted, which, damage):
+    start, begin = interrupted
+    folder = begin(ensemble=3)
+    path = sorted((folder / "members").glob("*.npz"))[which]
+    if damage == "removed":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-40])
+    else:
+        np.savez(path, np.zeros(3))
+    with pytest.raises(ExperimentError, match=rf"{path.name}.*; remove .* begin again"):
+        start(ensemble=3)
+
+
 def test_an_ensemble_whose_manifest_is_damaged_is_refused(interrupted):
     start, begin = interrupted
     folder = begin(ensemble=3)
