@@ -176,8 +176,8 @@ class _Recorder(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.ends = [time.perf_counter()]
         # At the epoch's end the schedule already gives the next epoch's rate.
-        rate = float(self.model.optimizer.learning_rate)
-        self.learning_rate = float(f"{rate:.7g}")  # float32 knows no more digits
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        self.learning_rate = float(f"{float(rate):.7g}")  # float32 knows no more digits
 
     def on_train_batch_end(self, batch, logs=None):
         self.ends.append(time.perf_counter())
