@@ -3,7 +3,7 @@
 import math
 import numbers
 
-from keras_asgld.checks import LARGEST_FLOAT32, LONGEST
+from keras_asgld.checks import LARGEST_FLOAT32, LONGEST, shortened
 from keras_asgld.runs import tasks
 
 FORMAT = 1
@@ -71,6 +71,12 @@ def fault(record):
     found = _settings_fault(record["settings"]) or _epochs_fault(record)
     if not found and "calibration" in record:
         found = _calibration_fault(record["calibration"])
+    wanted = record["settings"].get("ensemble")
+    if not found and wanted and record["status"] == "finished":
+        if "calibration" not in record:
+            return "`calibration` is missing, though an ensemble was asked for"
+        if record["calibration"]["ensemble"]["members"] != wanted:
+            return f"`calibration.ensemble.members` is not {shortened(repr(wanted))}"
     return found
 
 

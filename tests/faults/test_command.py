@@ -208,6 +208,14 @@ def test_calibration_out_of_its_range_is_one_line(refused, tmp_path, change, wor
     assert words in refused("plot", "run")
 
 
+def test_an_ensemble_whose_numbers_are_lost_is_one_line(refused, tmp_path):
+    asked = {"settings": {"ensemble": 2}}
+    put(tmp_path / "run", json.dumps(record(**asked)))
+    assert "`calibration` is missing" in refused("plot", "run")
+    put(tmp_path / "short", json.dumps(record(**asked, calibration=calibration())))
+    assert "`calibration.ensemble.members` is not 2" in refused("plot", "short")
+
+
 @pytest.mark.parametrize("name", ["a$b$c", "x_{", "\udcff", "$" * 200, "é" * 100])
 def test_folders_of_any_name_are_drawn(tmp_path, capsys, name):
     put(tmp_path / name, json.dumps(record()))
