@@ -367,6 +367,19 @@ def test_a_wrapped_optimizer_and_one_without_noise(tmp_path):
     assert np.ptp(chains.draws(data()[0]), axis=0).max() > 1e-3
 
 
+def test_the_loss_may_be_a_function_that_keras_does_not_know_by_name(tmp_path):
+    def loss(labels, outputs):
+        return keras.ops.square(labels - outputs[..., 0]) / 2
+
+    model = small_model()
+    assert isinstance(model, keras.Sequential)
+    model.compile(make("SGLD"), loss)
+    chains, _ = trained(tmp_path, model=model, activation="linear")
+    x, _ = data()
+    assert chains.predict(x).mean.shape[0] == len(x)
+    assert model.compiled
+
+
 def test_models_that_cannot_be_used_are_named(tmp_path):
     class Own(keras.Model):
         def call(self, x):
