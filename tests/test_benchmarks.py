@@ -7,6 +7,7 @@ import math
 import pathlib
 import sys
 
+import keras
 import numpy as np
 import pytest
 from scipy import stats
@@ -16,6 +17,7 @@ from keras_asgld.reports import tables
 from keras_asgld.runs import records
 from keras_asgld.runs.optimizers import OPTIMIZERS
 from keras_asgld.runs.tasks import ACCURACY
+from tests.support import laws
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 
@@ -164,6 +166,50 @@ def test_unfreezing_loses_nothing_at_the_defaults(script):
             assert before["val_loss"] < math.log(10)
         ends[optimizer] = unfreezing.mean(runs, stage, "val_accuracy")
     assert ends["scale-free-asgld"] > ends["adam"] - 0.01
+
+
+def variance(name, h, s2):
+    """The law's variance at a = T = 1, solved for instead of written down."""
+    s, momentum = math.sqrt(s2), 0.9
+    if name == "SGLD":
+        return laws.sghmc_covariance(h, 0, 1, 1, s)[0, 0]
+    if name == "SGHMC":
+        return laws.sghmc_covariance(h, momentum, 1, 1, s)[0, 0]
+    if name == "BAOA":
+        return laws.baoa_covariance(h, momentum, 1, 1, s)[0, 0]
+    if name == "SGNHT":  # whose friction can be one at most
+        saturated = laws.sghmc_covariance(h, 0, 1 - momentum, 1, s)[0, 0]
+        return max(1, saturated)
+    found = 1.0
+    for _ in range(50):
+        velocity = found + s2
+        rate = h * math.sqrt(velocity)
+        found = laws.psgld_variance(rate, 1, 1, s, 0.9999, velocity)
+    return found
+
+
+def test_the_table_of_biases_is_that_of_the_laws_and_of_the_record(script):
+    pytest.importorskip("jax", reason="needs the package jax")
+    bias = script("sampler_bias")
+    cells = json.loads((BENCHMARKS / "results" / "sampler_bias.json").read_text())
+    assert len(cells) == len(bias.LAWS) * len(bias.STEPS) * len(bias.NOISES)
+    for cell in cells:
+        law = variance(cell["sampler"], cell["step"], cell["noise"])
+        assert cell["law"] == pytest.approx(law, rel=1e-9)
+        off = abs(cell["measured"] - law)
+        # Chance takes one of these 80 cells so far in one record of two thousand.
+        assert off < 4.5 * cell["standard_error"]
+    page = (BENCHMARKS.parent / "docs" / "bias.md").read_text()
+    assert bias.table(cells) in page
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a script for JAX")
+@pytest.mark.parametrize("name", ["SGLD", "SGHMC", "BAOA"])
+def test_a_cell_of_the_table_of_biases_is_what_the_sampler_does(script, name):
+    bias = script("sampler_bias")
+    measured, error = bias.measure(name, 0.5, 1)
+    assert error < 0.01 * measured
+    assert abs(measured - variance(name, 0.5, 1)) < 5 * error
 
 
 def test_every_optimizer_of_the_update_benchmark_makes_a_step(script):

@@ -64,6 +64,7 @@ class BAOA(LangevinSampler):
     order in h: of the loss x⁴ / 4 at T = 1, η = 0.1 and ρ = 0.9 the variance is 0.5 %
     too small, where `SGHMC`'s is 2.2 % too large. The effective learning rate, as
     SGD's, is η / (1 - ρ).
+    docs/bias.md has a table of all samplers' bias by step and minibatch noise.
 
     Args:
         learning_rate: η. A non-negative float, a

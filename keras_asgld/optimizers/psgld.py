@@ -60,6 +60,7 @@ class PSGLD(LangevinSampler):
     worst, `rho=0` without minibatch noise, the weights sample exp(-loss / T) / G.
     Steps that are not small and minibatch noise widen the distribution as they do that
     of `SGLD`, with η G for the learning rate.
+    docs/bias.md has a table of all samplers' bias by step and minibatch noise.
 
     While a gradient is zero, as of a dead unit or an embedding's row that no batch
     holds, G grows to 1 / epsilon and so do its weights' random steps: raise `epsilon`

@@ -46,6 +46,7 @@ class SGHMC(LangevinSampler):
     noise of variance s² and ρ the momentum, the variance of the weights is exactly
     `(T + η * s**2 / (2 * (1 - ρ))) / (a * (1 - η * a / (2 * (1 + ρ))))`, in place
     of T / a. Its effective learning rate, as SGD's, is η / (1 - ρ).
+    docs/bias.md has a table of all samplers' bias by step and minibatch noise.
 
     Args:
         learning_rate: η. A non-negative float, a

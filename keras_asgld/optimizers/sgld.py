@@ -47,6 +47,7 @@ class SGLD(LangevinSampler):
     a quadratic of curvature a, with gradient noise of variance s², the variance of
     the weights is exactly `(T + η * s**2 / 2) / (a * (1 - η * a / 2))`, in place of
     T / a; successive iterates correlate by `1 - η * a`.
+    docs/bias.md has a table of all samplers' bias by step and minibatch noise.
 
     Args:
         learning_rate: η. A non-negative float, a

@@ -63,6 +63,8 @@ class SGNHT(LangevinSampler):
     | 0.01 | 40 | 3.008 | 0.997 | 0.201 |
     | 0.05 | 10 | 3.547 | 0.998 | 0.255 |
 
+    docs/bias.md has a table of all samplers' bias by step and minibatch noise.
+
     A variable that is excluded from noise has no thermostat, which would heat it by its
     own motion.
 
