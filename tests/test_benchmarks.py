@@ -196,6 +196,8 @@ def test_the_table_of_biases_is_that_of_the_laws_and_of_the_record(script):
     for cell in cells:
         law = variance(cell["sampler"], cell["step"], cell["noise"])
         assert cell["law"] == pytest.approx(law, rel=1e-9)
+        written = bias.LAWS[cell["sampler"]](cell["step"], cell["noise"])
+        assert written == pytest.approx(law, rel=1e-9)
         off = abs(cell["measured"] - law)
         # Chance takes one of these 80 cells so far in one record of two thousand.
         assert off < 4.5 * cell["standard_error"]
@@ -247,6 +249,18 @@ def test_short_chains_have_the_band_of_nuts_in_the_gap(script):
     low, high, shift = gap.compare(ours, reference)
     assert 0.8 < low <= high < 1.2
     assert shift < 0.3
+
+
+def test_the_table_of_the_logistic_regression_is_that_of_its_record(script):
+    pytest.importorskip("blackjax", reason="needs the package blackjax")
+    logistic = script("bayesian_logistic_regression")
+    path = RESULTS / "bayesian_logistic_regression.json"
+    record = json.loads(path.read_text())
+    page = (path.parent.parent / "bayesian_logistic_regression.md").read_text()
+    assert logistic.table(record, 569) in page
+    for name in logistic.SETTINGS:
+        assert record[name]["shift_largest"] < 0.15
+        assert 0.9 < record[name]["variance_average"] < 1.1
 
 
 def test_every_optimizer_of_the_update_benchmark_makes_a_step(script):
