@@ -137,6 +137,29 @@ def test_a_corrupt_result_is_refused_by_name(tmp_path, text):
         found_rates.read(tmp_path, "digits", "digits")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": "sgf"},
+        {"tuned": {"learning_rat": 0.1}},
+        {"tuned": {"learning_rate": 0.1, "momentum": 0.9}},
+        {"tuned": {}},
+        {"tuned": {"learning_rate": float("nan")}},
+    ],
+    ids=str,
+)
+def test_what_no_tuning_could_have_found_is_refused_and_not_passed_over(
+    tmp_path, change
+):
+    row = {"optimizer": "sgd", "task": ["digits", "digits"]}
+    row["tuned"] = {"learning_rate": 0.1}
+    for rows in ([row | change], [row, row]):
+        text = json.dumps({"format": 1, "rows": rows})
+        (tmp_path / found_rates.NAME).write_text(text)
+        with pytest.raises(ExperimentError, match="tuning.json: no "):
+            found_rates.read(tmp_path, "digits", "digits")
+
+
 def test_tuning_without_validation_data_is_refused(capsys):
     assert main(["tune", "--validation_size=0"]) == 2
     assert "`validation_size` must be at least 1" in capsys.readouterr().err
