@@ -51,7 +51,10 @@ class SGNHT(LangevinSampler):
 
     On a quadratic of curvature a the variance of the weights is T / a, exactly so in
     the limit of a small coupling and whatever the step or the noise, and within half a
-    percent at the default. There is a limit to what friction can take up: `xi` near
+    percent at the default, if the noise of different weights is independent. Where
+    minibatches move many weights together each thermostat takes up too much: in a
+    logistic regression variances came out 2 % too small with minibatches of 128, 8 %
+    with 32 (docs/bias.md). There is a limit to what friction can take up: `xi` near
     `momentum` says that `learning_rate` is too large for the minibatch noise,
     `η * s**2 / (2 * T)` has to stay well below one. On a quadratic, with a friction of
     0.1:

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_asgld import lock
 from keras_asgld.callbacks import WeightEnsemble
+from keras_asgld.callbacks.averaging import probabilities_by_loss
 from keras_asgld.callbacks.weight_ensemble import Prediction
 from keras_asgld.checks import check_choice, check_directory, check_integer
 from keras_asgld.sampling import beginning, record
@@ -65,8 +66,8 @@ class Chains:
 
     Raises:
         ValueError: If an argument is out of its range, or `model` is not compiled,
-            cannot be made anew from its configuration, or has been trained with its
-            optimizer.
+            cannot be made anew from its configuration, has been trained with its
+            optimizer, or has a loss that is a function and `activation` is not given.
     """
 
     def __init__(
@@ -87,6 +88,9 @@ class Chains:
         check_integer("seed", seed, 0)
         check_choice("initial_weights", initial_weights, INITIAL_WEIGHTS)
         beginning.check(model)
+        if activation is None:
+            # Said now, and not when the chains have run for hours.
+            probabilities_by_loss(model.loss)
         self.model, self.seed, self.initial_weights = model, int(seed), initial_weights
         self.directory = Path(directory)
         self.ensembles = [

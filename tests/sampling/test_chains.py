@@ -429,3 +429,11 @@ def test_a_second_process_is_kept_out_of_the_chains(tmp_path):
     process.communicate("")
     trained(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["chain-0", "chain-1"]
+
+
+def test_a_loss_that_says_no_activation_is_refused_at_once(tmp_path):
+    model = compiled(make("SGLD"))
+    model.compile(make("SGLD"), lambda y_true, y_pred: keras.ops.square(y_pred))
+    with pytest.raises(ValueError, match="`activation` must be given"):
+        Chains(model, 2, tmp_path / "chains")
+    assert not (tmp_path / "chains").exists()
