@@ -119,13 +119,13 @@ class WeightEnsemble(ExampleCount):
                 '`unit="cycle"` needs a learning rate that is a schedule. '
                 f"Received: unit='cycle', learning_rate={optimizer.learning_rate!r}"
             )
+        self._execution = self.model.steps_per_execution
         self._begun = False
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
         # Counted from here on: to read it at each step would wait for the device.
-        iterations = self._inner_optimizer()._iterations
-        self._step = int(keras.ops.convert_to_numpy(iterations))
+        self._step = self._updates()
         if not self._begun:  # callbacks that restore the state have done so by now
             self._begun = True
             found = len(self)
@@ -153,7 +153,10 @@ class WeightEnsemble(ExampleCount):
 
     def on_train_batch_end(self, batch, logs=None):
         due = 0
-        for _ in range(batch + 1 - self._begin):
+        made = batch + 1 - self._begin
+        if made == 1 < self._execution:  # Keras 3.10 names an execution's first step
+            made = self._updates() - self._step
+        for _ in range(made):
             self._step += 1
             count = 0
             if self.unit == "step":
@@ -304,6 +307,10 @@ class WeightEnsemble(ExampleCount):
 
     def _store(self, count):
         self.members.add(self._step, count, self.model, self.max_members)
+
+    def _updates(self):
+        iterations = self._inner_optimizer()._iterations
+        return int(keras.ops.convert_to_numpy(iterations))
 
     def _inner_optimizer(self):
         optimizer = self.model.optimizer
