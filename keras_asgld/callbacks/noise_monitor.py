@@ -84,7 +84,7 @@ class NoiseMonitor(ExampleCount):
             optimizer is none of this package (in a `LossScaleOptimizer` or not).
     """
 
-    def __init__(self, frequency=100, per_layer=False):
+    def __init__(self, frequency: int = 100, per_layer: bool = False) -> None:
         super().__init__()
         check_integer("frequency", frequency, 1)
         self.frequency = int(frequency)

@@ -1,8 +1,10 @@
 """WeightEnsemble: keeps weight samples of a run, and predicts with all of them."""
 
 import contextlib
-import typing
+import os
 import warnings
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, get_args
 
 import keras
 import numpy as np
@@ -12,10 +14,12 @@ from keras_asgld.callbacks.example_count import ExampleCount
 from keras_asgld.callbacks.members import Members
 from keras_asgld.checks import check_choice, check_directory, check_integer
 
-UNITS = ("epoch", "step", "cycle")
+Unit = Literal["epoch", "step", "cycle"]
+Activation = str | Callable[..., Any] | None
+UNITS = get_args(Unit)
 
 
-class Prediction(typing.NamedTuple):
+class Prediction(NamedTuple):
     """Mean and standard deviation over the members (divided by n), NumPy arrays."""
 
     mean: np.ndarray
@@ -89,13 +93,13 @@ class WeightEnsemble(ExampleCount):
 
     def __init__(
         self,
-        directory,
-        frequency=1,
-        unit="epoch",
-        burn_in=0,
-        max_members=20,
-        activation=None,
-    ):
+        directory: str | os.PathLike[str],
+        frequency: int = 1,
+        unit: Unit = "epoch",
+        burn_in: int = 0,
+        max_members: int = 20,
+        activation: Activation = None,
+    ) -> None:
         super().__init__()
         check_directory("directory", directory)
         check_integer("frequency", frequency, 1)
@@ -107,7 +111,7 @@ class WeightEnsemble(ExampleCount):
         self.activation = activation and keras.activations.get(activation)
         self.members = Members(directory)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.members.steps())
 
     def on_train_begin(self, logs=None):
@@ -173,7 +177,7 @@ class WeightEnsemble(ExampleCount):
         if self.unit == "epoch" and self._is_due(epoch + 1):
             self._store(epoch + 1)
 
-    def predict(self, x, batch_size=None):
+    def predict(self, x: Any, batch_size: int | None = None) -> Prediction:
         """The mean of the members' probabilities and their spread.
 
         The members predict one after the other; only sums are kept.
@@ -190,7 +194,8 @@ class WeightEnsemble(ExampleCount):
             ValueError: If there are no members, no model is known, or `x` is an array
                 of no examples.
         """
-        mean = square = 0.0
+        mean: Any = 0.0
+        square: Any = 0.0
         with contextlib.closing(self._outputs(x, batch_size)) as each:
             for count, outputs in enumerate(each, 1):
                 change = outputs.astype("float64") - mean
@@ -198,7 +203,7 @@ class WeightEnsemble(ExampleCount):
                 square = square + change * (outputs - mean)
         return Prediction(mean, np.sqrt(square / count))
 
-    def draws(self, x, batch_size=None):
+    def draws(self, x: Any, batch_size: int | None = None) -> np.ndarray:
         """Each member's probabilities, in the order in which members were taken.
 
         Args:
@@ -213,7 +218,7 @@ class WeightEnsemble(ExampleCount):
         with contextlib.closing(self._outputs(x, batch_size)) as each:
             return np.stack(list(each))
 
-    def as_model(self):
+    def as_model(self) -> keras.Model:
         """One Keras model that holds all members and gives their mean probability.
 
         It saves (`.keras`), loads, exports and serves as any other; its size is that
