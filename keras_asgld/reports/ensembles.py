@@ -8,7 +8,8 @@ from keras_asgld.reports import drawing, tables
 from keras_asgld.runs.record_contents import CALIBRATION, KINDS
 
 FIGURE = "reliability.png"
-BINS = 8
+BINS = 10
+FEWEST = 20  # examples in one
 
 
 def summarize(records):
@@ -65,7 +66,7 @@ def draw(path, records):
     groups = {}
     for (optimizer, kind), numbers in _by_optimizer(records).items():
         groups.setdefault(optimizer, {})[kind] = [f["reliability"] for f in numbers]
-    figure = drawing.canvas(3.6 * len(groups), 4.2)
+    figure = drawing.canvas(3.6 * len(groups), 4.4)
     axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
     for ax, (optimizer, kinds) in zip(axes, groups.items(), strict=True):
         ax.plot([0, 1], [0, 1], color="#B0B4BA", linewidth=1, zorder=1)
@@ -86,7 +87,7 @@ def draw(path, records):
         ax.set_title(
             drawing.plain(optimizer, 30), loc="left", fontsize=11.5, fontweight="bold"
         )
-        ax.set_xlabel("confidence (the likeliest class's probability)")
+        ax.set_xlabel("confidence (probability of the class)")
         ax.set_xlim(-0.03, 1.03)
         ax.set_ylim(-0.03, 1.03)
         ax.set_box_aspect(1)
@@ -96,20 +97,26 @@ def draw(path, records):
     legend = axes[0].legend(frameon=False, fontsize=9, loc="upper left")
     for handle in legend.legend_handles:
         handle.set_sizes([40])
-    drawing.caption(figure, f"Test set, all seeds, {BINS} bins; area: their examples")
+    drawing.caption(
+        figure,
+        f"Test set, all seeds; bins of at least {FEWEST} examples, area: how many",
+    )
     drawing.save(figure, path)
 
 
 def _merged(diagrams):
     """Confidence, accuracy and count of the bins of all diagrams together, put in few.
 
-    A bin of a few examples lies anywhere; so few bins say more than many.
+    A bin of a few examples lies anywhere, so it is put together with the next ones.
     """
     columns = ("confidence", "accuracy", "count")
     confidence, accuracy, count = (
         np.concatenate([diagram[name] for diagram in diagrams]) for name in columns
     )
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    for low in range(BINS - 1):
+        if count[place == low].sum() < FEWEST:
+            place[place == low] = low + 1
     total = np.bincount(place, count, BINS)
     found = total > 0
     means = (

@@ -40,6 +40,7 @@ def draw(path, records, title):
         f"test {score.title}: a dot is a run, its mean of {epochs}; "
         "a bar is the mean of the runs",
         color=drawing.GREY,
+        fontsize=9,
     )
     ax.xaxis.set_major_formatter("{x:g}" + score.unit)
     drawing.quiet(ax, grid="both")

@@ -130,10 +130,17 @@ def test_the_table_of_tune_says_what_it_is_the_mean_of():
 
 def test_bins_of_a_reliability_diagram_are_those_of_all_seeds():
     diagrams = [
-        {"confidence": [0.51, 0.9], "accuracy": [0.0, 1.0], "count": [1, 10]},
-        {"confidence": [0.55, 0.95], "accuracy": [1.0, 0.5], "count": [3, 30]},
+        {"confidence": [0.51, 0.9], "accuracy": [0.0, 1.0], "count": [10, 100]},
+        {"confidence": [0.55, 0.95], "accuracy": [1.0, 0.5], "count": [30, 300]},
     ]
     confidence, accuracy, count = ensembles._merged(diagrams)
-    assert count.tolist() == [4, 40]
+    assert count.tolist() == [40, 400]
     assert accuracy.tolist() == pytest.approx([0.75, 0.625])
     assert confidence.tolist() == pytest.approx([0.54, 0.9375])
+
+
+def test_bins_of_few_examples_are_put_together_with_the_next():
+    few = {"confidence": [0.25, 0.95], "accuracy": [0.0, 1.0], "count": [2, 98]}
+    confidence, accuracy, count = ensembles._merged([few])
+    assert count.tolist() == [100] and accuracy.tolist() == pytest.approx([0.98])
+    assert confidence.tolist() == pytest.approx([0.936])
