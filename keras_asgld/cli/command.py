@@ -311,8 +311,8 @@ def _print_table(header, lines, title):
     from keras_asgld.reports import tables
 
     wide = console.options.update(max_width=1000)
-    for is_folded in (False, True):
-        table = tables.rich_cells(header, lines, title, is_folded)
+    for folds in range(3):
+        table = tables.rich_cells(header, lines, title, folds)
         width = Measurement.get(console, wide, table).maximum
         if width <= console.width:
             break

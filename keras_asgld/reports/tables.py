@@ -70,12 +70,17 @@ def of_last_epochs(count):
     return f"the last {last} epochs" if last > 1 else "the last epoch"
 
 
-def rich_cells(header, lines, title, is_folded=False):
-    """Cells as a table for the terminal, those of a folded one on several lines."""
+def rich_cells(header, lines, title, folds=0):
+    """Cells as a table for the terminal.
+
+    With one fold a name of a column stands on several lines, with two what is below
+    it does, too.
+    """
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
-    if is_folded:
+    if folds:
         table.collapse_padding, table.pad_edge, table.show_edge = True, False, False
         header = [name.replace(" ", "\n").replace("-", "-\n") for name in header]
+    if folds > 1:
         lines = [[_folded(cell) for cell in line] for line in lines]
     for i, name in enumerate(header):
         table.add_column(name, justify="right" if i else "left", no_wrap=True)

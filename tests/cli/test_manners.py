@@ -10,6 +10,7 @@ import pytest
 from keras_asgld.cli import command as cli
 from keras_asgld.cli.command import main
 from keras_asgld.reports import ensembles, epoch_table, tables
+from keras_asgld.runs import tasks
 from keras_asgld.studies import compare, tune
 
 SMALL = ("--epochs=1", "--train_size=64")
@@ -118,6 +119,18 @@ def test_wide_tables_fold_into_80_columns(make_cells, monkeypatch, capsys):
     assert max(map(len, output.splitlines())) <= 80
     for word in re.split(r"[\s±]+", " ".join(lines[0])):
         assert word in output
+
+
+def test_numbers_stay_whole_where_folded_names_are_enough(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    number = {"mean": 0.9873, "std": 0.0066}
+    row = {"optimizer": "asgld", "finished": 3, "failed": 0, "step_seconds": 0.0117}
+    names = ("test_accuracy", "test_loss", "train_accuracy")
+    cells = tables.cells([row | dict.fromkeys(names, number)], tasks.ACCURACY)
+    cli._print_table(*cells, "a title")
+    output = capsys.readouterr().out
+    assert "98.73 ± 0.66 %" in output and "11.7 ms" in output
+    assert max(map(len, output.splitlines())) <= 80
 
 
 def test_the_table_of_tune_says_what_it_is_the_mean_of():
