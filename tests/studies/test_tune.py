@@ -91,7 +91,7 @@ def test_tune_then_compare(tmp_path, capsys, monkeypatch):
 
     small = ["compare", "--epochs=1", "--train_size=64", "--seeds=1", "--tuned=out"]
     assert main([*small, "--optimizers=momentum,adam", "--momentum=adam=0.8"]) == 0
-    runs = tmp_path / "asgld-results/digits-digits/runs"
+    runs = tmp_path / "asgld-results/digits/runs"
     settings = records.read(runs / "momentum-seed0")["settings"]
     assert settings["hyperparameters"] == {"learning_rate": chosen, "momentum": 0.9}
     settings = records.read(runs / "adam-seed0")["settings"]
