@@ -269,3 +269,32 @@ def test_every_optimizer_of_the_update_benchmark_makes_a_step(script):
     times = stepping.paired_times(steps, 2)
     assert set(times) == set(first) == set(stepping.OPTIMIZERS)
     assert stepping.median_ratio([2.0, 9.0, 4.0], [1.0, 3.0, 4.0]) == 2.0
+
+
+def test_the_page_on_wrong_labels_has_the_record(script):
+    wrong_labels = script("wrong_labels")
+    docs = BENCHMARKS.parent / "docs"
+    found = json.loads((docs / "results" / "wrong_labels.json").read_text())
+    table = wrong_labels.table(found)
+    assert table == (docs / "results" / "wrong_labels.md").read_text()
+    assert table in (docs / "ensembles.md").read_text()
+
+
+def test_a_share_of_the_labels_is_wrong(script):
+    digits = script("wrong_labels").digits
+    for share, wrong in ((0.0, 0.0), (0.4, 0.36)):  # a tenth of the draws is right
+        for _, labels, right in digits(share, seed=0):
+            tolerance = 4 * math.sqrt(wrong * (1 - wrong) / len(right))
+            assert abs(np.mean(labels != right) - wrong) <= tolerance
+
+
+def test_one_trial_of_wrong_labels(script, monkeypatch):
+    wrong_labels = script("wrong_labels")
+    for name, value in {"EPOCHS": 20, "PRIORS": (0.5,), "RUNS": 1}.items():
+        monkeypatch.setattr(wrong_labels, name, value)
+    found = wrong_labels.trial(0.2, seed=0)
+    assert found.pop("prior") == 0.5
+    assert found["1 runs of Adam"] == found["Adam, last epoch"]
+    for figures in found.values():
+        assert set(figures) == set(wrong_labels.COLUMNS)
+        assert figures["accuracy"] > 0.3

@@ -19,10 +19,10 @@ def runs(name):
 def test_the_workflow_has_the_stages_of_the_script():
     here, there = runs(".ci/run"), runs(".github/workflows/tests.yml")
     here.add(frozenset())  # README's command, which the script looks up
-    assert len(here) == 5 and there == here
+    assert len(here) == 6 and there == here
 
 
-def test_both_check_style_and_types_and_try_the_archives():
+def test_both_check_style_types_and_site_and_try_the_archives():
     for name in (".ci/run", ".github/workflows/tests.yml"):
         text = (ROOT / name).read_text()
         for command in (
@@ -30,6 +30,7 @@ def test_both_check_style_and_types_and_try_the_archives():
             "ruff format --check",
             "mypy",
             "tools/try_package",
+            "mkdocs build --strict",
         ):
             assert command in text, name
         assert "-c constraints/lowest.txt" in text
