@@ -39,7 +39,7 @@ def lstm(input_shape=(12,), classes=10, width=32, vocabulary=VOCABULARY):
 
 
 def transformer(
-    input_shape=(12,), classes=10, width=32, blocks=2, vocabulary=VOCABULARY
+    input_shape=(12,), classes=10, width=32, blocks=1, vocabulary=VOCABULARY
 ):
     """A small transformer: layer normalisation, then attention or two dense layers.
 
