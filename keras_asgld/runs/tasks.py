@@ -76,8 +76,8 @@ class _R2(Score):
     def keras_metric(self):
         import keras
 
-        # Of one output the same; of several the share of all their variance, for
-        # which an output that never changes does no harm.
+        # Of several outputs the share of all their variance; one that is constant in
+        # the labels counts for nothing.
         return keras.metrics.R2Score(
             class_aggregation="variance_weighted_average", name=self.metric
         )
@@ -86,13 +86,14 @@ class _R2(Score):
         """Sums over a batch, which `of_sums` makes the number of."""
         from keras import ops
 
-        squares = ops.square(labels - outputs), ops.square(labels)
-        numbers = ops.stack([*(ops.sum(each) for each in squares), _count(labels)])
-        return ops.concatenate([numbers, ops.sum(labels, axis=0)])
+        parts = ops.square(labels - outputs), labels, ops.square(labels)
+        sums = [ops.sum(part, axis=0) for part in parts]
+        return ops.stack([*sums, _count(labels) * ops.ones_like(sums[0])])
 
     def of_sums(self, sums):
-        errors, squares, count, *labels = sums
-        return 1 - errors / (squares - sum(each**2 for each in labels) / count)
+        errors, labels, squares, count = sums
+        variance = squares - labels**2 / count
+        return 1 - errors[variance > 0].sum() / variance.sum()
 
 
 def _count(labels):
