@@ -11,10 +11,10 @@ two optimizers, on validation data with that seed too. Of those that diverge lea
 the ones are chosen that are within one point of the best tuned on the most tasks, then
 those with the smallest mean shortfall. The other six tasks have no say.
 
-Then each optimizer of Keras at its class's defaults, ours at the chosen numbers and at
-those of before, and the three tuned are trained with five other seeds and judged on
-test data, which nothing before has read. Rates are constant and nothing is decayed but
-by AdamW's default. A score below -1, and a run that diverged, counts as -1.
+Then each optimizer of Keras at its class's defaults, ours at the chosen numbers and the
+three tuned are trained with five other seeds and judged on test data, which nothing
+before has read. Rates are constant and nothing is decayed but by AdamW's default. A
+score below -1, and a run that diverged, counts as -1.
 
 Every run equals one of the command's; every number goes to the JSON file at once;
 started again, it goes on. The seeds come one after the other, so that what is there can
@@ -104,8 +104,6 @@ GRIDS = {
         noise=[1.0, 1.0, 1.0, 1.0, 3.0, 3.0, 3.0, 0.3],
     ),
 }
-# What the classes' defaults were before this study, each in its grid.
-BEFORE = {name: grid[{"asgld": 2}.get(name, 0)] for name, grid in GRIDS.items()}
 # A row of the table → the optimizer by name, and what its class's defaults are. (By
 # name Adam has the epsilon 1e-8, not 1e-7.)
 KERAS = {
@@ -187,7 +185,13 @@ class Trainer:
     def _compile(self, model, optimizer):
         score = TASKS[self.setup.dataset].score
         metrics = [score.keras_metric()]
-        model.compile(optimizer, score.loss(), metrics=metrics, jit_compile=False)
+        model.compile(
+            optimizer,
+            score.loss(),
+            metrics=metrics,
+            steps_per_execution=self.data.steps_per_epoch,
+            jit_compile=False,
+        )
         return model
 
     def _train(self, model, part, seed):
@@ -251,10 +255,9 @@ class Study:
                 for numbers in grid:
                     run = "validation", optimizer, numbers, TUNING_SEED
                     self.score(task, *run)
-        for task in SETUPS:
-            self.tune(task)
         for seed in SEEDS:
             for task in SETUPS:
+                self.tune(task)
                 for optimizer, numbers in rows(self.records, task).values():
                     self.score(task, "test", optimizer, numbers, seed)
 
@@ -268,9 +271,8 @@ def rows(records, task):
     """A row's name → optimizer and numbers, which for the tuned depend on the task."""
     found = dict(KERAS)
     for optimizer in GRIDS:
-        both = [BEFORE[optimizer], choose(records, optimizer)]
-        for numbers in both:
-            found[row_name(optimizer, numbers)] = optimizer, numbers
+        numbers = choose(records, optimizer)
+        found[row_name(optimizer, numbers)] = optimizer, numbers
     for optimizer in MIDDLE:
         tuned = {"learning_rate": tuned_rate(records[task], optimizer)}
         found[f"{optimizer}, tuned"] = optimizer, tuned
@@ -292,7 +294,10 @@ def _validation(record, optimizer):
 
 
 def tuned_rate(record, optimizer):
-    return tune.best(_validation(record, optimizer))
+    rate = tune.best(_validation(record, optimizer))
+    if rate is None:
+        raise KeyError(f"{optimizer} has not been tuned")
+    return rate
 
 
 def best_validation(record):
@@ -328,27 +333,33 @@ def low(score):
     return -1.0 if score is None else max(score, -1.0)
 
 
-def finished_seeds(records):
-    """The seeds of which every run on test data is there."""
+def finished(records):
+    """The tasks of which a seed's runs on test data are there, and those seeds.
+
+    Only seeds that all of the tasks have.
+    """
+    seeds = {task: _finished_seeds(records, task) for task in SETUPS}
+    tasks = [task for task in SETUPS if seeds[task]]
+    return tasks, [seed for seed in SEEDS if all(seed in seeds[task] for task in tasks)]
+
+
+def _finished_seeds(records, task):
     try:
-        wanted = {task: rows(records, task).values() for task in SETUPS}
+        wanted = list(rows(records, task).values())
     except KeyError:  # nothing can be chosen yet
         return []
     return [
         seed
         for seed in SEEDS
-        if all(
-            run_key("test", *row, seed) in records[task]
-            for task, each in wanted.items()
-            for row in each
-        )
+        if all(run_key("test", *row, seed) in records[task] for row in wanted)
     ]
 
 
-def measured(records, seeds):
-    """A row's name → task → mean test score and how many of its runs diverged."""
+def measured(records):
+    """A row's name → finished task → mean test score, and how many runs diverged."""
     found = {}
-    for task in SETUPS:
+    tasks, seeds = finished(records)
+    for task in tasks:
         for name, row in rows(records, task).items():
             scores = [records[task][run_key("test", *row, seed)] for seed in seeds]
             mean = statistics.fmean(low(score) for score in scores)
@@ -371,34 +382,33 @@ def summary(found, name, tasks):
     )
 
 
-def tables(records, seeds):
-    """Markdown: scores by task, and how close each row comes on all and each half."""
-    found = measured(records, seeds)
-    scores = [["optimizer", *(f"{t} ¹" if t in CHOOSING else t for t in SETUPS)]]
-    scores.append(["---", *["---:"] * len(SETUPS)])
-    others = [task for task in SETUPS if task not in CHOOSING]
-    head = "within 1 point, mean shortfall, worst, runs diverged, the half that chose"
-    close = [["optimizer", *head.split(", "), "the other half"]]
-    close.append(["---", *["---:"] * 6])
-    for name, tasks in found.items():
+def tables(records):
+    """Markdown: how close each row comes on all tasks and each half, and its scores."""
+    found = measured(records)
+    tasks, seeds = finished(records)
+    halves = [
+        [task for task in tasks if (task in CHOOSING) == drawn]
+        for drawn in (True, False)
+    ]
+    head = ["within 1 point", "mean shortfall", "worst", "runs diverged"]
+    head += ["the half that chose", "the other half"]
+    close = [["optimizer", *head], ["---", *["---:"] * len(head)]]
+    scores = [["optimizer", *(f"{t} ¹" if t in CHOOSING else t for t in tasks)]]
+    scores.append(["---", *["---:"] * len(tasks)])
+    for name, results in found.items():
+        count, shortfall, worst, diverged = summary(found, name, tasks)
+        row = [f"{count} of {len(tasks)}", f"{100 * shortfall:.1f}"]
+        row += [f"{100 * worst:.1f}", f"{diverged} of {len(tasks) * len(seeds)}"]
+        for half in halves:
+            count, shortfall, *_ = summary(found, name, half) if half else (0, 0.0)
+            row.append(f"{count} of {len(half)}, {100 * shortfall:.1f}")
+        close.append([name, *row])
         cells = []
-        for task, (mean, _) in tasks.items():
+        for task, (mean, _) in results.items():
             text = f"{100 * mean:.1f}"
             near = mean >= best_tuned(found, task) - WITHIN
             cells.append(f"**{text}**" if near else text)
         scores.append([name, *cells])
-        count, shortfall, worst, diverged = summary(found, name, list(SETUPS))
-        halves = [summary(found, name, half) for half in (CHOOSING, others)]
-        close.append(
-            [
-                name,
-                f"{count} of {len(SETUPS)}",
-                f"{100 * shortfall:.1f}",
-                f"{100 * worst:.1f}",
-                str(diverged),
-                *(f"{half[0]} of 6, {100 * half[1]:.1f}" for half in halves),
-            ]
-        )
     return "\n".join(
         "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
         for lines in (close, scores)
@@ -416,8 +426,8 @@ def main():
 
     def keep():
         files.write(out, json.dumps(records, indent=1, allow_nan=False) + "\n")
-        if seeds := finished_seeds(records):
-            files.write(out.with_suffix(".md"), tables(records, seeds))
+        if finished(records)[0]:
+            files.write(out.with_suffix(".md"), tables(records))
 
     @functools.cache
     def trainer(task):
@@ -428,7 +438,7 @@ def main():
     Study(records, trainer, keep).run()
     for optimizer in GRIDS:
         print(f"chosen: {row_name(optimizer, choose(records, optimizer))}")
-    print(tables(records, finished_seeds(records)))
+    print(tables(records))
 
 
 if __name__ == "__main__":

@@ -167,7 +167,7 @@ def test_the_table_counts_tasks_within_a_point_of_the_best_tuned(script):
     say("SGD()", dict.fromkeys(others, 0.88) | {first: 0.895})
     say("Adam()", {first: None}, seeds=[0])
     say("Lion()", dict.fromkeys(others, 0.95) | {first: -7.0})
-    found = defaults.measured(records, defaults.SEEDS)
+    found = defaults.measured(records)
     everything = list(defaults.SETUPS)
     count, shortfall, worst, diverged = defaults.summary(found, "SGD()", everything)
     assert (count, diverged) == (1, 0)
@@ -178,18 +178,26 @@ def test_the_table_counts_tasks_within_a_point_of_the_best_tuned(script):
     # What is better than the best tuned makes up for nothing; -1 is the lowest.
     count, shortfall, _, _ = defaults.summary(found, "Lion()", everything)
     np.testing.assert_allclose([count, shortfall], [11, 1.9 / 12])
-    lines = defaults.tables(records, defaults.SEEDS).splitlines()
+    lines = defaults.tables(records).splitlines()
     assert [line for line in lines if line.startswith("| SGD() | 1 of 12 | 1.9 |")]
 
 
-def test_an_unfinished_study_reports_its_finished_seeds(script):
+def test_an_unfinished_study_reports_what_is_finished(script):
     defaults = script("defaults")
-    assert defaults.finished_seeds({}) == []
-    records = made_up(defaults)
-    assert defaults.finished_seeds(records) == list(defaults.SEEDS)
+    assert defaults.finished({}) == ([], list(defaults.SEEDS))
+    records, every = made_up(defaults), list(defaults.SETUPS)
+    assert defaults.finished(records) == (every, list(defaults.SEEDS))
     row = defaults.rows(records, defaults.RAW)["Lion()"]
     del records[defaults.RAW][defaults.run_key("test", *row, 3)]
-    assert defaults.finished_seeds(records) == [0, 1, 2, 4]
+    assert defaults.finished(records) == (every, [0, 1, 2, 4])
+    # A task without a finished seed is left out, and the table says of how many.
+    untuned = [key for key in records[every[0]] if key.startswith("validation adam ")]
+    for key in untuned:
+        del records[every[0]][key]
+    for seed in defaults.SEEDS:
+        del records[every[0]][defaults.run_key("test", *row, seed)]
+    assert defaults.finished(records) == (every[1:], [0, 1, 2, 4])
+    assert "| 11 of 11 | 0.0 | 0.0 | 0 of 44 |" in defaults.tables(records)
 
 
 def test_a_study_started_again_does_what_is_missing(script):
@@ -219,8 +227,7 @@ def test_the_recorded_study_chose_our_defaults(script):
         config = optimizer.get_config()
         chosen = defaults.choose(found, name)
         assert {key: round(config[key], 6) for key in chosen} == chosen
-    seeds = defaults.finished_seeds(found)
-    assert defaults.tables(found, seeds) == (results / "defaults.md").read_text()
+    assert defaults.tables(found) == (results / "defaults.md").read_text()
 
 
 def test_the_tables_of_the_study_are_those_of_its_records(script):

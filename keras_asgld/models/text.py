@@ -55,10 +55,11 @@ def transformer(
     x = Positions()(x)
     for _ in range(blocks):
         y = keras.layers.LayerNormalization()(x)
-        x = x + keras.layers.MultiHeadAttention(4, width // 4)(y, y)
+        y = keras.layers.MultiHeadAttention(4, width // 4)(y, y)
+        x = keras.layers.Add()([x, y])  # `+` would lose the mask of the padding
         y = keras.layers.LayerNormalization()(x)
         y = keras.layers.Dense(2 * width, activation="gelu")(y)
-        x = x + keras.layers.Dense(width)(y)
+        x = keras.layers.Add()([x, keras.layers.Dense(width)(y)])
     x = keras.layers.LayerNormalization()(x)
     x = keras.layers.GlobalAveragePooling1D()(x)
     return keras.Model(inputs, _logits(x, classes), name="transformer")
