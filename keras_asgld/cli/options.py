@@ -26,14 +26,14 @@ _TASK = {
     "data_dir": (str, None, "prepared TFDS directory, or one with cifar10.npz"),
     "model": (str, None, f"{_MODELS}; default by data set"),
     "image_size": (int, None, "side that pictures are scaled to"),
-    "train_size": (int, None, "use only so many training pictures"),
+    "train_size": (int, None, "use only so many training examples"),
 }
 _TRAINING = {
     "epochs": (int, None, f"default: {_EPOCHS}, pretrained {stages.EPOCHS}"),
     "batch_size": (
         int,
         None,
-        f"pictures a step; default: {_BATCH}, pretrained {stages.BATCH_SIZE}",
+        f"examples a step; default: {_BATCH}, pretrained {stages.BATCH_SIZE}",
     ),
     "drop_epochs": (list, None, "epochs after which the rate drops; default at 3/4"),
     "drop_factor": (float, 0.1, "factor of each drop"),
