@@ -219,14 +219,21 @@ def test_a_study_started_again_does_what_is_missing(script):
     assert records[defaults.RAW][key] == 0.5
 
 
-def test_the_recorded_study_chose_our_defaults(script):
+def test_our_defaults_are_those_of_the_recorded_study(script):
     defaults = script("defaults")
     results = BENCHMARKS.parent / "docs" / "results"
     found = json.loads((results / "defaults.json").read_text())
-    for name, optimizer in (("asgld", ASGLD()), ("scale-free-asgld", ScaleFreeASGLD())):
+    for optimizer in (ASGLD(), ScaleFreeASGLD()):
+        name, numbers = defaults.DEFAULTS[f"{type(optimizer).__name__}()"]
         config = optimizer.get_config()
-        chosen = defaults.choose(found, name)
-        assert {key: round(config[key], 6) for key in chosen} == chosen
+        assert {key: round(config[key], 6) for key in numbers} == numbers
+        diverged, _, shortfall = defaults.quality(found, name, numbers)
+        best = defaults.choose(found, name)
+        if name == "scale-free-asgld":
+            assert numbers == best
+        else:  # the best of ASGLD's is so by less than a seed's difference
+            assert diverged == 0
+            assert shortfall > defaults.quality(found, name, best)[-1] - 0.01
     assert defaults.tables(found) == (results / "defaults.md").read_text()
 
 

@@ -69,12 +69,12 @@ class ScaleFreeASGLD(LangevinOptimizer):
             `keras.optimizers.schedules.LearningRateSchedule` instance, or a callable
             that takes no arguments and returns the value to use. Defaults to `0.001`.
         momentum: ρ. A float in [0, 1): the decay of the gradient's running mean and
-            variance. Defaults to `0.9`.
+            variance. Defaults to `0.95`.
         noise: ψ, the noise scale. A non-negative float, a `LearningRateSchedule` or a
             callable, like `learning_rate`. A float can be reassigned during training
             (`optimizer.noise = 0.5`). A schedule, or a callable that returns a tensor,
             must itself keep to the range: its values are not checked, as Keras does
-            not check those of a learning rate. Defaults to `1.0`.
+            not check those of a learning rate. Defaults to `3.0`.
         epsilon: A non-negative float, in the units of a gradient: weights whose
             gradients are far below it stand still. In float32 squares below 1e-38 are
             zero, so keep it above 1e-15. With 0, a weight whose gradients have all been
@@ -123,8 +123,8 @@ class ScaleFreeASGLD(LangevinOptimizer):
     def __init__(
         self,
         learning_rate=0.001,
-        momentum=0.9,
-        noise=1.0,
+        momentum=0.95,
+        noise=3.0,
         epsilon=1e-8,
         seed=None,
         weight_decay=None,

@@ -103,7 +103,7 @@ OPTIMIZERS = {
     ),
     "lion": Named(
         "keras.optimizers.Lion",
-        {"learning_rate": {"digits": 0.001, "": 0.0001}, "momentum": 0.9},
+        {"learning_rate": 0.001, "momentum": 0.9},
         names=_ADAM_NAMES,
         decay="decoupled",
         new_layer_rate=0.0001,
