@@ -55,7 +55,10 @@ class ScaleFreeASGLD(LangevinOptimizer):
       to the bit if it is a power of two.
 
     Setting the numbers: the effective step is `learning_rate * (1 + noise)`; when you
-    change `noise`, change `learning_rate` against it. The injected noise, of at most
+    change `noise`, change `learning_rate` against it. The defaults were chosen on
+    validation data of six small tasks and compared on those and six others with Keras's
+    (docs/study.md). Their effective step, four times Adam's of the same rate, is one
+    for training from nothing in hundreds of steps; fine-tune with a tenth or less. The injected noise, of at most
     `learning_rate * noise` a step, vanishes with the learning rate: a schedule
     anneals it.
 
