@@ -14,8 +14,6 @@ from keras_asgld.runs.files import ExperimentError
 from keras_asgld.studies import recipes
 
 _NAMES = ", ".join(named.OPTIMIZERS)
-_EPOCHS = ", ".join(f"{name} {task.epochs}" for name, task in tasks.TASKS.items())
-_BATCH = ", ".join(f"{name} {task.batch_size}" for name, task in tasks.TASKS.items())
 _MODELS = "digits, cnn, resnet34, densenet121, applications/MobileNetV2, hub/HANDLE, …"
 
 MOST_SEEDS = 10_000
@@ -29,11 +27,11 @@ _TASK = {
     "train_size": (int, None, "use only so many training examples"),
 }
 _TRAINING = {
-    "epochs": (int, None, f"default: {_EPOCHS}, pretrained {stages.EPOCHS}"),
+    "epochs": (int, None, f"default by data set, pretrained {stages.EPOCHS}"),
     "batch_size": (
         int,
         None,
-        f"examples a step; default: {_BATCH}, pretrained {stages.BATCH_SIZE}",
+        f"examples a step; default by data set, pretrained {stages.BATCH_SIZE}",
     ),
     "drop_epochs": (list, None, "epochs after which the rate drops; default at 3/4"),
     "drop_factor": (float, 0.1, "factor of each drop"),
