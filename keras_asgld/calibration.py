@@ -7,6 +7,7 @@ integers from 0, of shape (examples,).
 import dataclasses
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_asgld.checks import check_integer
 
@@ -28,13 +29,15 @@ class Reliability:
     count: np.ndarray
 
     @property
-    def expected_calibration_error(self):
+    def expected_calibration_error(self) -> float:
         """Mean over the predictions of |accuracy - confidence| of their bins."""
         gap = np.abs(self.accuracy - self.confidence)
         return float((self.count * gap).sum() / self.count.sum())
 
 
-def figures(probabilities, labels, bins=15):
+def figures(
+    probabilities: ArrayLike, labels: ArrayLike, bins: int = 15
+) -> dict[str, float]:
     """The usual figures of a classifier's probabilities.
 
     ```python
@@ -76,7 +79,9 @@ def figures(probabilities, labels, bins=15):
     }
 
 
-def reliability(probabilities, labels, bins=15):
+def reliability(
+    probabilities: ArrayLike, labels: ArrayLike, bins: int = 15
+) -> Reliability:
     """The `Reliability` diagram of the likeliest classes.
 
     Args:
@@ -95,7 +100,7 @@ def reliability(probabilities, labels, bins=15):
     return Reliability(mean, accuracy, count[count > 0])
 
 
-def entropy(probabilities):
+def entropy(probabilities: ArrayLike) -> np.ndarray:
     """The entropy of each row of probabilities, in nats; the last axis is the classes.
 
     One hopes that it is high on inputs that are unlike those of training.
@@ -104,7 +109,9 @@ def entropy(probabilities):
     return -(p * np.log(np.where(p > 0, p, 1))).sum(-1)
 
 
-def _checked(probabilities, labels):
+def _checked(
+    probabilities: ArrayLike, labels: ArrayLike
+) -> tuple[np.ndarray, np.ndarray]:
     p = np.asarray(probabilities, "float64")
     labels = np.asarray(labels)
     if p.ndim != 2 or not len(p) or labels.shape != p.shape[:1]:

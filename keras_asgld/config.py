@@ -5,7 +5,7 @@ import os
 _compilation_enabled = os.environ.get("KERAS_ASGLD_COMPILATION", "1") != "0"
 
 
-def enable_compilation():
+def enable_compilation() -> None:
     """Lets updates be compiled, as they are by default.
 
     On TensorFlow and JAX an optimizer of this package compiles its update by XLA, even
@@ -17,7 +17,7 @@ def enable_compilation():
     _compilation_enabled = True
 
 
-def disable_compilation():
+def disable_compilation() -> None:
     """Keeps the package from compiling anything by itself.
 
     For devices without XLA and for debugging. The noise has the same bits; the weights
@@ -38,6 +38,6 @@ def disable_compilation():
     _compilation_enabled = False
 
 
-def is_compilation_enabled():
+def is_compilation_enabled() -> bool:
     """Whether updates may be compiled where the backend can."""
     return _compilation_enabled

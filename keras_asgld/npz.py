@@ -23,10 +23,13 @@ def read(path):
     try:
         with zipfile.ZipFile(path) as archive:
             room = _LARGEST_RATIO * os.path.getsize(path)
-            return {
-                entry.filename.removesuffix(".npy"): _array(archive, entry, room)
-                for entry in archive.infolist()
-            }
+            arrays = {}
+            for entry in archive.infolist():
+                name = entry.filename.removesuffix(".npy")
+                if name in arrays:
+                    raise ValueError(f"it holds {name} twice")
+                arrays[name] = _array(archive, entry, room)
+            return arrays
     except FileNotFoundError:
         raise
     # What zipfile, its decompressors and NumPy raise on a damaged file has no common

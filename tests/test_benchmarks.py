@@ -7,6 +7,7 @@ import math
 import pathlib
 import sys
 
+import keras
 import numpy as np
 import pytest
 from scipy import stats
@@ -17,6 +18,7 @@ from keras_asgld.reports import tables
 from keras_asgld.runs import records, training
 from keras_asgld.runs.optimizers import OPTIMIZERS
 from keras_asgld.runs.tasks import ACCURACY
+from tests.support import laws
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 
@@ -281,6 +283,101 @@ def test_unfreezing_loses_nothing_at_the_defaults(script):
             assert before["val_loss"] < math.log(10)
         ends[optimizer] = unfreezing.mean(runs, stage, "val_accuracy")
     assert ends["scale-free-asgld"] > ends["adam"] - 0.01
+
+
+def variance(name, h, s2):
+    """The law's variance at a = T = 1, solved for instead of written down."""
+    s, momentum = math.sqrt(s2), 0.9
+    if name == "SGLD":
+        return laws.sghmc_covariance(h, 0, 1, 1, s)[0, 0]
+    if name == "SGHMC":
+        return laws.sghmc_covariance(h, momentum, 1, 1, s)[0, 0]
+    if name == "BAOA":
+        return laws.baoa_covariance(h, momentum, 1, 1, s)[0, 0]
+    if name == "SGNHT":  # whose friction can be one at most
+        saturated = laws.sghmc_covariance(h, 0, 1 - momentum, 1, s)[0, 0]
+        return max(1, saturated)
+    found = 1.0
+    for _ in range(50):
+        velocity = found + s2
+        rate = h * math.sqrt(velocity)
+        found = laws.psgld_variance(rate, 1, 1, s, 0.9999, velocity)
+    return found
+
+
+def test_the_table_of_biases_is_that_of_the_laws_and_of_the_record(script):
+    pytest.importorskip("jax", reason="needs the package jax")
+    bias = script("sampler_bias")
+    cells = json.loads((BENCHMARKS / "results" / "sampler_bias.json").read_text())
+    assert len(cells) == len(bias.LAWS) * len(bias.STEPS) * len(bias.NOISES)
+    for cell in cells:
+        law = variance(cell["sampler"], cell["step"], cell["noise"])
+        assert cell["law"] == pytest.approx(law, rel=1e-9)
+        written = bias.LAWS[cell["sampler"]](cell["step"], cell["noise"])
+        assert written == pytest.approx(law, rel=1e-9)
+        off = abs(cell["measured"] - law)
+        # Chance takes one of these 80 cells so far in one record of two thousand.
+        assert off < 4.5 * cell["standard_error"]
+    page = (BENCHMARKS.parent / "docs" / "bias.md").read_text()
+    assert bias.table(cells) in page
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a script for JAX")
+@pytest.mark.parametrize("name", ["SGLD", "SGHMC", "BAOA"])
+def test_a_cell_of_the_table_of_biases_is_what_the_sampler_does(script, name):
+    bias = script("sampler_bias")
+    measured, error = bias.measure(name, 0.5, 1)
+    assert error < 0.01 * measured
+    assert abs(measured - variance(name, 0.5, 1)) < 5 * error
+
+
+RESULTS = BENCHMARKS.parent / "docs" / "results"
+
+
+def test_the_page_of_the_gap_is_that_of_its_record(script):
+    gap = script("regression_with_a_gap")
+    reference = json.loads((RESULTS / "regression_with_a_gap_nuts.json").read_text())
+    record = json.loads((RESULTS / "regression_with_a_gap.json").read_text())
+    page = (BENCHMARKS.parent / "docs" / "regression_with_a_gap.md").read_text()
+    assert gap.table(record, reference) in page
+    for name in ("BAOA", "SGHMC"):
+        low, high, shift = gap.compare(record[name], reference)
+        assert 0.8 < low <= high < 1.2 and shift < 0.2
+    # The band is what the picture is about.
+    sd = np.array(reference["sd"])
+    x, _ = gap.data()
+    seen = (abs(gap.GRID[:, 0]) > 0.6) & (abs(gap.GRID[:, 0]) < 1.4)
+    assert sd[gap.in_gap()].max() > 8 * sd[seen].max()
+    assert not ((x > gap.GAP[0]) & (x < gap.GAP[1])).any()
+
+
+@pytest.mark.slow
+def test_short_chains_have_the_band_of_nuts_in_the_gap(script):
+    """Three eighths of the budget: about 150 independent draws.
+
+    Their widths have a standard error of 6 % and their means one of 8 % of a width;
+    the largest of 19 such ratios, which are but a few independent ones, is given 20 %.
+    """
+    gap = script("regression_with_a_gap")
+    reference = json.loads((RESULTS / "regression_with_a_gap_nuts.json").read_text())
+    draws, seconds = gap.sample("BAOA", epochs=120, burn_in=60)
+    ours = gap.summary(draws, seconds)
+    assert ours["bulk_ess"] > 100 and ours["rhat"] < 1.05
+    low, high, shift = gap.compare(ours, reference)
+    assert 0.8 < low <= high < 1.2
+    assert shift < 0.3
+
+
+def test_the_table_of_the_logistic_regression_is_that_of_its_record(script):
+    pytest.importorskip("blackjax", reason="needs the package blackjax")
+    logistic = script("bayesian_logistic_regression")
+    path = RESULTS / "bayesian_logistic_regression.json"
+    record = json.loads(path.read_text())
+    page = (path.parent.parent / "bayesian_logistic_regression.md").read_text()
+    assert logistic.table(record, 569) in page
+    for name in logistic.SETTINGS:
+        assert record[name]["shift_largest"] < 0.15
+        assert 0.9 < record[name]["variance_average"] < 1.1
 
 
 def test_every_optimizer_of_the_update_benchmark_makes_a_step(script):

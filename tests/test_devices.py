@@ -13,6 +13,8 @@ import pytest
 from tests.support import processes
 from tests.support.processes import finish
 
+pytestmark = pytest.mark.slow
+
 
 def start(program, *arguments, backend):
     environment = {"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"}

@@ -97,6 +97,17 @@ def test_a_directory_that_promises_so_too_reserves_no_memory(tmp_path):
         npz.read(tmp_path / "a.npz")
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("second", ["a.npy", "a"])
+def test_two_arrays_of_one_name_are_refused(tmp_path, second):
+    path = tmp_path / "arrays.npz"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a.npy", second):
+            archive.writestr(name, header((4,)) + bytes(4))
+    with pytest.raises(ValueError, match="it holds a twice"):
+        npz.read(path)
+
+
 def test_what_is_no_file_of_arrays(tmp_path):
     np.save(tmp_path / "one.npy", np.zeros(3))
     (tmp_path / "one.npy").rename(tmp_path / "array.npz")

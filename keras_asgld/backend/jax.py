@@ -90,7 +90,7 @@ def _unknown(numbers, update):
 
 
 def bitcast(x, dtype):
-    return ops.view(x, dtype)
+    return jax.lax.bitcast_convert_type(x, dtype)
 
 
 def not_folded(index, key):

@@ -83,7 +83,7 @@ def rows(table, numbers, update):
 
 
 def bitcast(x, dtype):
-    return ops.view(x, dtype)
+    return x.view(getattr(torch, dtype))
 
 
 def counted(starts, width, step):

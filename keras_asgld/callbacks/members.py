@@ -1,5 +1,6 @@
 """The members of an ensemble on disk: a weights file each, and a manifest."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -68,7 +69,13 @@ class Members:
                 for w in model.get_weights()
             ]
             np.savez(partial, *weights)
-        member = {"step": step, "number": number, "weights": self.path(step).name}
+            digest = _digest(partial)
+        member = {
+            "step": step,
+            "number": number,
+            "weights": self.path(step).name,
+            "sha256": digest,
+        }
         self._list([*earlier, member][-at_most:])
 
     def load(self, step, model):
@@ -106,6 +113,10 @@ class Members:
             raise self._wrong(
                 f"whose {path.name} has weights of dtype {', '.join(sorted(kinds))}"
             )
+        # A sound file may be another ensemble's. Older manifests have no digests.
+        digests = {member["step"]: member.get("sha256") for member in self._listed()}
+        if digests.get(step) not in (None, _digest(path)):
+            raise self._wrong(f"whose {path.name} is not the one that {MANIFEST} lists")
         return weights
 
     def check_files(self):
@@ -161,6 +172,8 @@ class Members:
             last = member["step"]
             if member.get("weights") != self.path(last).name:
                 return f"`weights` of step {last} must be {self.path(last).name}"
+            if not isinstance(member.get("sha256", ""), str):
+                return f"`sha256` of step {last} must be a string"
         return ""
 
     def _list(self, members):
@@ -183,3 +196,8 @@ class Members:
             "`directory` must hold members of this model. Received: directory="
             f"{str(self.folder)!r}, {what}"
         )
+
+
+def _digest(path):
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -84,7 +84,7 @@ class NoiseMonitor(ExampleCount):
             optimizer is none of this package (in a `LossScaleOptimizer` or not).
     """
 
-    def __init__(self, frequency=100, per_layer=False):
+    def __init__(self, frequency: int = 100, per_layer: bool = False) -> None:
         super().__init__()
         check_integer("frequency", frequency, 1)
         self.frequency = int(frequency)
@@ -106,6 +106,7 @@ class NoiseMonitor(ExampleCount):
         super().on_epoch_begin(epoch, logs)
         self._measurements = []
         self._batches = 0
+        self._begin = None if self._steps else self._updates()
 
     def on_train_batch_begin(self, batch, logs=None):
         self._before = None
@@ -125,10 +126,16 @@ class NoiseMonitor(ExampleCount):
 
     def on_epoch_end(self, epoch, logs=None):
         super().on_epoch_end(epoch, logs)
-        self._steps = self._steps or self._batches
+        if not self._steps:
+            # Keras 3.10 names the first step of an execution at its end.
+            self._steps = max(self._batches, self._updates() - self._begin)
         if logs is not None and self._measurements:
             logs.update(self._numbers())
         self._measurements = []
+
+    def _updates(self):
+        _ = self.model  # as above
+        return int(keras.ops.convert_to_numpy(self._probe.optimizer._iterations))
 
     def _is_due(self, batch):
         """Whether one of the steps from `batch` on, run in one go, is to be measured.

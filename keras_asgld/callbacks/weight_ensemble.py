@@ -1,8 +1,10 @@
 """WeightEnsemble: keeps weight samples of a run, and predicts with all of them."""
 
 import contextlib
-import typing
+import os
 import warnings
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple, get_args
 
 import keras
 import numpy as np
@@ -12,10 +14,12 @@ from keras_asgld.callbacks.example_count import ExampleCount
 from keras_asgld.callbacks.members import Members
 from keras_asgld.checks import check_choice, check_directory, check_integer
 
-UNITS = ("epoch", "step", "cycle")
+Unit = Literal["epoch", "step", "cycle"]
+Activation = str | Callable[..., Any] | None
+UNITS = get_args(Unit)
 
 
-class Prediction(typing.NamedTuple):
+class Prediction(NamedTuple):
     """Mean and standard deviation over the members (divided by n), NumPy arrays."""
 
     mean: np.ndarray
@@ -89,13 +93,13 @@ class WeightEnsemble(ExampleCount):
 
     def __init__(
         self,
-        directory,
-        frequency=1,
-        unit="epoch",
-        burn_in=0,
-        max_members=20,
-        activation=None,
-    ):
+        directory: str | os.PathLike[str],
+        frequency: int = 1,
+        unit: Unit = "epoch",
+        burn_in: int = 0,
+        max_members: int = 20,
+        activation: Activation = None,
+    ) -> None:
         super().__init__()
         check_directory("directory", directory)
         check_integer("frequency", frequency, 1)
@@ -107,7 +111,7 @@ class WeightEnsemble(ExampleCount):
         self.activation = activation and keras.activations.get(activation)
         self.members = Members(directory)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.members.steps())
 
     def on_train_begin(self, logs=None):
@@ -119,13 +123,13 @@ class WeightEnsemble(ExampleCount):
                 '`unit="cycle"` needs a learning rate that is a schedule. '
                 f"Received: unit='cycle', learning_rate={optimizer.learning_rate!r}"
             )
+        self._execution = self.model.steps_per_execution
         self._begun = False
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
         # Counted from here on: to read it at each step would wait for the device.
-        iterations = self._inner_optimizer()._iterations
-        self._step = int(keras.ops.convert_to_numpy(iterations))
+        self._step = self._updates()
         if not self._begun:  # callbacks that restore the state have done so by now
             self._begun = True
             found = len(self)
@@ -153,7 +157,10 @@ class WeightEnsemble(ExampleCount):
 
     def on_train_batch_end(self, batch, logs=None):
         due = 0
-        for _ in range(batch + 1 - self._begin):
+        made = batch + 1 - self._begin
+        if made == 1 < self._execution:  # Keras 3.10 names an execution's first step
+            made = self._updates() - self._step
+        for _ in range(made):
             self._step += 1
             count = 0
             if self.unit == "step":
@@ -170,7 +177,7 @@ class WeightEnsemble(ExampleCount):
         if self.unit == "epoch" and self._is_due(epoch + 1):
             self._store(epoch + 1)
 
-    def predict(self, x, batch_size=None):
+    def predict(self, x: Any, batch_size: int | None = None) -> Prediction:
         """The mean of the members' probabilities and their spread.
 
         The members predict one after the other; only sums are kept.
@@ -187,7 +194,8 @@ class WeightEnsemble(ExampleCount):
             ValueError: If there are no members, no model is known, or `x` is an array
                 of no examples.
         """
-        mean = square = 0.0
+        mean: Any = 0.0
+        square: Any = 0.0
         with contextlib.closing(self._outputs(x, batch_size)) as each:
             for count, outputs in enumerate(each, 1):
                 change = outputs.astype("float64") - mean
@@ -195,7 +203,7 @@ class WeightEnsemble(ExampleCount):
                 square = square + change * (outputs - mean)
         return Prediction(mean, np.sqrt(square / count))
 
-    def draws(self, x, batch_size=None):
+    def draws(self, x: Any, batch_size: int | None = None) -> np.ndarray:
         """Each member's probabilities, in the order in which members were taken.
 
         Args:
@@ -210,7 +218,7 @@ class WeightEnsemble(ExampleCount):
         with contextlib.closing(self._outputs(x, batch_size)) as each:
             return np.stack(list(each))
 
-    def as_model(self):
+    def as_model(self) -> keras.Model:
         """One Keras model that holds all members and gives their mean probability.
 
         It saves (`.keras`), loads, exports and serves as any other; its size is that
@@ -304,6 +312,10 @@ class WeightEnsemble(ExampleCount):
 
     def _store(self, count):
         self.members.add(self._step, count, self.model, self.max_members)
+
+    def _updates(self):
+        iterations = self._inner_optimizer()._iterations
+        return int(keras.ops.convert_to_numpy(iterations))
 
     def _inner_optimizer(self):
         optimizer = self.model.optimizer

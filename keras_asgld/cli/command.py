@@ -97,20 +97,19 @@ def _compare(values, _):
     if values["tensorboard"]:
         environment.require("tensorboard", "tensorboard")
         environment.require("tensorflow", "tensorboard")  # which writes the files
-    folder = Path(
-        values["out_dir"] or f"asgld-results/{values['recipe'] or _task(first)}"
-    )
+    default = values["recipe"] and Path("asgld-results", values["recipe"])
+    folder = Path(values["out_dir"] or default or _default_folder(first))
     with new_folder(folder):
         for run_settings in plan:
             place = records.run_folder(folder, run_settings)
             records.check_same(place, records.read(place), run_settings)
-        title, rows, calibrated = _run_all(values, plan, folder)
+        title, rows, calibrated, is_drawn = _run_all(values, plan, folder)
     from keras_asgld.reports import tables
 
     _print_table(*tables.cells(rows, tasks.TASKS[first.dataset].score), title)
     if calibrated:
         _print_table(*calibrated)
-    print(f"records, table and figure: {folder}")
+    _print_place(folder, is_drawn)
     return 0
 
 
@@ -151,7 +150,7 @@ def _tune(values, _):
             f"Received: validation_size={values['validation_size']}"
         )
     bases = {name: [s for s in plan if s.optimizer == name] for name in optimizers}
-    default = f"asgld-results/{_task(plan[0])}-tuning"
+    default = _default_folder(plan[0], "-tuning")
     with new_folder(values["out_dir"] or default) as folder:
         data = _load_data(values, plan[0])
         from keras_asgld.cli.progress import Progress
@@ -159,9 +158,9 @@ def _tune(values, _):
 
         size = (len(plan) * tune.RATES, plan[0].epochs, data.steps_per_epoch)
         with Progress(*size, interval=10.0) as progress:
-            title, rows = tune.tune(bases, folder, data, progress)
-    _print_table(*tune.table(rows), title)
-    print(f"records, table and figure: {folder}")
+            title, rows, is_drawn = tune.tune(bases, folder, data, progress)
+    _print_table(*tune.table(rows, between="\n"), title)
+    _print_place(folder, is_drawn)
     return 0
 
 
@@ -178,7 +177,7 @@ def _train(values, _):
     else:
         constraint = "left out without --strategy=multiworker"
         check(seconds is None, constraint=constraint)
-    default = f"asgld-results/{_task(chosen)}-{chosen.optimizer}-seed{chosen.seed}"
+    default = _default_folder(chosen, f"-{chosen.optimizer}-seed{chosen.seed}")
     with new_folder(values["out_dir"] or default) as folder:
         records.check_same(folder, records.read(folder), chosen)
         data = _load_data(values, chosen)
@@ -288,9 +287,20 @@ def _load_data(values, chosen):
         raise ExperimentError(" ".join(str(error).split())) from error
 
 
-def _task(chosen):
-    name = f"{chosen.dataset}-{chosen.model}"
-    return re.sub(r"[^A-Za-z0-9._=-]+", "-", name)
+def _default_folder(chosen, ending=""):
+    """Where the results of a task go, if the user does not say where."""
+    names = chosen.dataset, chosen.model
+    old, new = (
+        re.sub(r"[^A-Za-z0-9._=-]+", "-", "-".join(each)) + ending
+        for each in (names, dict.fromkeys(names))
+    )
+    old, new = Path("asgld-results", old), Path("asgld-results", new)
+    # Version 0.1 said twice what has one name; what was begun there goes on there.
+    return old if old.is_dir() and not new.exists() else new
+
+
+def _print_place(folder, is_drawn):
+    print(f"records, table{' and figure' if is_drawn else ''}: {folder}")
 
 
 def _print_table(header, lines, title):
@@ -300,10 +310,14 @@ def _print_table(header, lines, title):
     console = Console()
     from keras_asgld.reports import tables
 
-    table = tables.rich_cells(header, lines, title)
-    # A line that wraps is better than a number that is cut off.
     wide = console.options.update(max_width=1000)
-    console.width = max(console.width, Measurement.get(console, wide, table).maximum)
+    for folds in range(3):
+        table = tables.rich_cells(header, lines, title, folds)
+        width = Measurement.get(console, wide, table).maximum
+        if width <= console.width:
+            break
+    # A line that wraps is better than a number that is cut off.
+    console.width = max(console.width, width)
     console.print(table)
 
 

@@ -14,6 +14,9 @@ from keras_asgld.runs.files import ExperimentError
 from keras_asgld.studies import recipes
 
 _NAMES = ", ".join(named.OPTIMIZERS)
+_DECOUPLED = ", ".join(
+    n for n, row in named.OPTIMIZERS.items() if row.decay != "coupled"
+)
 _MODELS = "digits, cnn, resnet34, densenet121, applications/MobileNetV2, hub/HANDLE, …"
 
 MOST_SEEDS = 10_000
@@ -39,7 +42,7 @@ _TRAINING = {
     "weight_decay_mode": (
         ("auto", "coupled", "decoupled"),
         "auto",
-        "coupled: L2 in the gradient; auto: so but for asgld and adamw",
+        f"coupled: L2 in the gradient; auto: so but for {_DECOUPLED}",
     ),
     "jit_compile": (("auto", "on", "off"), "auto", "compile the step with XLA"),
     "mixed_precision": stages.PRECISION,

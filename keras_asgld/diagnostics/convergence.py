@@ -24,20 +24,20 @@ class Convergence:
         reasons: A tuple of strings, all that speaks against convergence.
     """
 
-    rhat: dict
-    bulk_ess: dict
-    tail_ess: dict
-    mcse: dict
+    rhat: dict[str, np.ndarray]
+    bulk_ess: dict[str, np.ndarray]
+    tail_ess: dict[str, np.ndarray]
+    mcse: dict[str, np.ndarray]
     chains: int
     draws: int
-    reasons: tuple
+    reasons: tuple[str, ...]
 
     @property
-    def converged(self):
+    def converged(self) -> bool:
         return not self.reasons
 
     @property
-    def verdict(self):
+    def verdict(self) -> str:
         """One line."""
         if self.reasons:
             return "not converged: " + "; ".join(self.reasons)
@@ -49,11 +49,13 @@ class Convergence:
             f"smallest bulk ESS {ess:,.0f} of {total}"
         )
 
-    def __str__(self):
+    def __str__(self) -> str:
         return self.verdict
 
 
-def convergence(draws, rhat=1.01, ess=100):
+def convergence(
+    draws: arrays.Draws, rhat: float = 1.01, ess: float = 100
+) -> Convergence:
     """Judges whether chains agree and have been run for long enough.
 
     Judge chains by what you will use: by their predictions. Weights need not agree,
@@ -113,9 +115,9 @@ def convergence(draws, rhat=1.01, ess=100):
     require(rhat > 1, "rhat", rhat, "above 1")
     check_number("ess", ess)
     library = arviz()
-    draws = arrays.checked(draws)
-    chains, count = next(iter(draws.values())).shape[:2]
-    data = to_arviz(draws)
+    by_name = arrays.checked(draws)
+    chains, count = next(iter(by_name.values())).shape[:2]
+    data = to_arviz(by_name)
     with np.errstate(divide="ignore", invalid="ignore"):  # quantities that stand still
         figures = {
             "rhat": library.rhat(data),
@@ -124,17 +126,17 @@ def convergence(draws, rhat=1.01, ess=100):
             "mcse": library.mcse(data, method="mean"),
         }
     figures = {
-        figure: {name: of[name].to_numpy() for name in draws}
+        figure: {name: of[name].to_numpy() for name in by_name}
         for figure, of in figures.items()
     }
     worst = {"rhat": np.inf, "bulk_ess": 0.0, "tail_ess": 0.0}
     for figure, value in worst.items():
-        for name, array in draws.items():
+        for name, array in by_name.items():
             found = np.where(
                 np.isnan(figures[figure][name]), value, figures[figure][name]
             )
             figures[figure][name] = np.where(arrays.is_constant(array), np.nan, found)
-    reasons = _reasons(draws, figures, rhat, ess * chains, chains * count)
+    reasons = _reasons(by_name, figures, rhat, ess * chains, chains * count)
     return Convergence(**figures, chains=chains, draws=count, reasons=tuple(reasons))
 
 

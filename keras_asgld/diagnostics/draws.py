@@ -1,8 +1,13 @@
 """The draws of several chains: arrays whose first axes are chains and draws."""
 
+from collections.abc import Mapping
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_asgld.checks import require
+
+Draws = ArrayLike | Mapping[str, ArrayLike]
 
 FEWEST_CHAINS = 2
 FEWEST_DRAWS = 4  # each half of a chain must have a variance

@@ -1,5 +1,9 @@
 """A picture of chains: their traces, and the ranks of their draws."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from keras_asgld.checks import check_integer
@@ -7,10 +11,13 @@ from keras_asgld.diagnostics import draws as arrays
 from keras_asgld.diagnostics.convergence import convergence
 from keras_asgld.diagnostics.library import INSTALL
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 BINS = 20
 
 
-def figure(draws, quantities=4):
+def figure(draws: arrays.Draws, quantities: int = 4) -> Figure:
     """Draws the traces and the ranks of the quantities of the largest R-hat.
 
     Where chains agree, their traces lie over each other, and the ranks of each among
@@ -36,8 +43,8 @@ def figure(draws, quantities=4):
         ValueError: As in `convergence`, or if `quantities` is no integer >= 1.
     """
     check_integer("quantities", quantities, 1)
-    draws = arrays.checked(draws)
-    found = convergence(draws)
+    by_name = arrays.checked(draws)
+    found = convergence(by_name)
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -51,7 +58,7 @@ def figure(draws, quantities=4):
     FigureCanvasAgg(picture)
     rows = picture.subplots(len(chosen), 2, squeeze=False, width_ratios=[3, 2])
     for (trace, ranks), (name, index) in zip(rows, chosen, strict=True):
-        values = draws[name][(slice(None), slice(None), *index)]
+        values = by_name[name][(slice(None), slice(None), *index)]
         _draw_trace(trace, values)
         _draw_ranks(ranks, values)
         rhat = found.rhat[name][index]

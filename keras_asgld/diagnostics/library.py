@@ -1,13 +1,20 @@
 """ArviZ, which computes the figures and whose data type the draws become."""
 
+from __future__ import annotations
+
 import warnings
+from types import ModuleType
+from typing import TYPE_CHECKING
 
 from keras_asgld.diagnostics import draws as arrays
+
+if TYPE_CHECKING:
+    from arviz import InferenceData
 
 INSTALL = "pip install 'keras-asgld[diagnostics]'"
 
 
-def arviz():
+def arviz() -> ModuleType:
     """The library.
 
     Raises:
@@ -26,7 +33,7 @@ def arviz():
     return arviz
 
 
-def to_arviz(draws):
+def to_arviz(draws: arrays.Draws) -> InferenceData:
     """The draws as ArviZ's own data type, for its plots and tables.
 
     ```python

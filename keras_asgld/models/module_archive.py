@@ -11,6 +11,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from keras_asgld.checks import shortened
 from keras_asgld.models import private_folder
 
 _DECOMPRESSORS = {
@@ -54,7 +55,7 @@ def unpacked(path, max_bytes):
         inside = list(folder.iterdir())
     except OSError as error:
         raise ValueError(
-            f"`handle` cannot be unpacked ({error}). "
+            f"`handle` cannot be unpacked ({shortened(str(error))}). "
             f"Received: handle={os.fspath(path)!r}"
         ) from error
     return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder

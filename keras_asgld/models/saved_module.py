@@ -126,7 +126,8 @@ def _resolve(handle, max_unpacked_bytes):
                 return Path(tensorflow_hub.resolve(handle))
         except Exception as error:  # each kind of address has errors of its own
             raise ValueError(
-                f"`handle` cannot be fetched: {error}. Received: handle={handle!r}"
+                f"`handle` cannot be fetched: {' '.join(str(error).split())}. "
+                f"Received: handle={handle!r}"
             ) from error
     path = Path(handle)
     if path.is_file():

@@ -1,9 +1,12 @@
 """BAOA, one class; reads like the files of `keras.optimizers`."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_asgld import rules
+from keras_asgld.optimizers.annotations import Number, PriorArgument
 from keras_asgld.optimizers.hyperparameter import Constant
 from keras_asgld.optimizers.sampler import LangevinSampler
 from keras_asgld.optimizers.terms import Terms
@@ -64,6 +67,7 @@ class BAOA(LangevinSampler):
     order in h: of the loss x⁴ / 4 at T = 1, η = 0.1 and ρ = 0.9 the variance is 0.5 %
     too small, where `SGHMC`'s is 2.2 % too large. The effective learning rate, as
     SGD's, is η / (1 - ρ).
+    docs/bias.md has a table of all samplers' bias by step and minibatch noise.
 
     Args:
         learning_rate: η. A non-negative float, a
@@ -120,24 +124,24 @@ class BAOA(LangevinSampler):
 
     def __init__(
         self,
-        learning_rate,
-        momentum,
-        temperature=None,
-        seed=None,
-        weight_decay=None,
-        clipnorm=None,
-        clipvalue=None,
-        global_clipnorm=None,
-        use_ema=False,
-        ema_momentum=0.99,
-        ema_overwrite_frequency=None,
-        loss_scale_factor=None,
-        gradient_accumulation_steps=None,
-        name=None,
-        examples=None,
-        prior=None,
-        **kwargs,
-    ):
+        learning_rate: Number,
+        momentum: Number,
+        temperature: Number | None = None,
+        seed: int | None = None,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        examples: int | None = None,
+        prior: PriorArgument = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             temperature=temperature,

@@ -3,6 +3,8 @@
 import inspect
 import numbers
 import re
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
@@ -53,9 +55,9 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
       learning rate itself.
     """
 
-    slot_names = ()
-    rule = None
-    terms = None
+    slot_names: tuple[str, ...] = ()
+    rule: Callable[..., Any] | None = None
+    terms: Callable[..., Any] | None = None
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

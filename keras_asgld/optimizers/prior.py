@@ -2,6 +2,8 @@
 
 import re
 import warnings
+from collections.abc import Sequence
+from typing import Any, Self
 
 import keras
 import numpy as np
@@ -64,7 +66,11 @@ class Prior:
     ```
     """
 
-    def __init__(self, sigma, mean=None):
+    def __init__(
+        self,
+        sigma: float | dict[str, float | None] | None,
+        mean: str | Sequence[Any] | None = None,
+    ) -> None:
         _check_sigmas("sigma", sigma)
         if isinstance(mean, str):
             check_choice("mean", mean, (INITIAL, SAVED))
@@ -76,7 +82,7 @@ class Prior:
         self.sigma = sigma
         self.mean = mean
 
-    def sigmas(self, variables):
+    def sigmas(self, variables: Sequence[Any]) -> list[float | None]:
         """The standard deviation for each of the variables, `None` where it is flat."""
         if not isinstance(self.sigma, dict):
             return [self.sigma] * len(variables)
@@ -95,7 +101,7 @@ class Prior:
             False, "sigma", self.sigma, constraint, show=lambda _: f"dict of {patterns}"
         )
 
-    def means(self, variables):
+    def means(self, variables: Sequence[Any]) -> list[Any]:
         """What it is about for each of the variables, `None` where that is zero."""
         if self.mean is None:
             return [None] * len(variables)
@@ -118,16 +124,16 @@ class Prior:
             )
         return self.mean
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         mean = SAVED if isinstance(self.mean, list) else self.mean
         # Pairs, for their order counts and JSON's objects have none.
-        sigma = self.sigma
+        sigma: Any = self.sigma
         if isinstance(sigma, dict):
             sigma = [list(pair) for pair in sigma.items()]
         return {"sigma": sigma, "mean": mean}
 
     @classmethod
-    def from_config(cls, config):
+    def from_config(cls, config: dict[str, Any]) -> Self:
         sigma = config["sigma"]
         if isinstance(sigma, (list, tuple)):
             sigma = dict(sigma)

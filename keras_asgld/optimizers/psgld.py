@@ -1,9 +1,12 @@
 """PSGLD, one class; reads like the files of `keras.optimizers`."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_asgld import rules
+from keras_asgld.optimizers.annotations import Number, PriorArgument
 from keras_asgld.optimizers.hyperparameter import Constant
 from keras_asgld.optimizers.sampler import LangevinSampler
 from keras_asgld.optimizers.terms import Terms
@@ -60,6 +63,7 @@ class PSGLD(LangevinSampler):
     worst, `rho=0` without minibatch noise, the weights sample exp(-loss / T) / G.
     Steps that are not small and minibatch noise widen the distribution as they do that
     of `SGLD`, with η G for the learning rate.
+    docs/bias.md has a table of all samplers' bias by step and minibatch noise.
 
     While a gradient is zero, as of a dead unit or an embedding's row that no batch
     holds, G grows to 1 / epsilon and so do its weights' random steps: raise `epsilon`
@@ -122,25 +126,25 @@ class PSGLD(LangevinSampler):
 
     def __init__(
         self,
-        learning_rate,
-        temperature=None,
-        rho=0.9999,
-        epsilon=1e-5,
-        seed=None,
-        weight_decay=None,
-        clipnorm=None,
-        clipvalue=None,
-        global_clipnorm=None,
-        use_ema=False,
-        ema_momentum=0.99,
-        ema_overwrite_frequency=None,
-        loss_scale_factor=None,
-        gradient_accumulation_steps=None,
-        name=None,
-        examples=None,
-        prior=None,
-        **kwargs,
-    ):
+        learning_rate: Number,
+        temperature: Number | None = None,
+        rho: Number = 0.9999,
+        epsilon: Number = 1e-5,
+        seed: int | None = None,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        examples: int | None = None,
+        prior: PriorArgument = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             temperature=temperature,

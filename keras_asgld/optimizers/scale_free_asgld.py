@@ -1,9 +1,12 @@
 """ASGLD, one class; reads like the files of `keras.optimizers`."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_asgld import rules
+from keras_asgld.optimizers.annotations import Number
 from keras_asgld.optimizers.hyperparameter import Constant, Hyperparameter
 from keras_asgld.optimizers.langevin import LangevinOptimizer
 from keras_asgld.optimizers.terms import Terms
@@ -125,23 +128,23 @@ class ScaleFreeASGLD(LangevinOptimizer):
 
     def __init__(
         self,
-        learning_rate=0.001,
-        momentum=0.95,
-        noise=3.0,
-        epsilon=1e-8,
-        seed=None,
-        weight_decay=None,
-        clipnorm=None,
-        clipvalue=None,
-        global_clipnorm=None,
-        use_ema=False,
-        ema_momentum=0.99,
-        ema_overwrite_frequency=None,
-        loss_scale_factor=None,
-        gradient_accumulation_steps=None,
-        name=None,
-        **kwargs,
-    ):
+        learning_rate: Number = 0.001,
+        momentum: Number = 0.95,
+        noise: Number = 3.0,
+        epsilon: Number = 1e-8,
+        seed: int | None = None,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             seed=seed,

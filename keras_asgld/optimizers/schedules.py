@@ -1,5 +1,7 @@
 """A temperature schedule that Keras does not have."""
 
+from typing import Any, SupportsFloat
+
 import keras
 from keras import ops
 
@@ -50,7 +52,9 @@ class CyclicTemperature(keras.optimizers.schedules.LearningRateSchedule):
     - [Zhang et al., 2020](https://arxiv.org/abs/1902.03932), Algorithm 1.
     """
 
-    def __init__(self, temperature, cycle_steps, sampling_steps):
+    def __init__(
+        self, temperature: SupportsFloat, cycle_steps: int, sampling_steps: int
+    ) -> None:
         check_number("temperature", temperature)
         check_integer("cycle_steps", cycle_steps, 1)
         check_integer("sampling_steps", sampling_steps, 1, cycle_steps, "cycle_steps")
@@ -58,12 +62,12 @@ class CyclicTemperature(keras.optimizers.schedules.LearningRateSchedule):
         self.cycle_steps = int(cycle_steps)
         self.sampling_steps = int(sampling_steps)
 
-    def __call__(self, step):
+    def __call__(self, step: Any) -> Any:
         position = ops.mod(ops.cast(step, "int32"), self.cycle_steps)
         samples = position >= self.cycle_steps - self.sampling_steps
         return self.temperature * ops.cast(samples, keras.config.floatx())
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             "temperature": self.temperature,
             "cycle_steps": self.cycle_steps,

@@ -1,9 +1,12 @@
 """SGLD, one class; reads like the files of `keras.optimizers`."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_asgld import rules
+from keras_asgld.optimizers.annotations import Number, PriorArgument
 from keras_asgld.optimizers.sampler import LangevinSampler
 from keras_asgld.optimizers.terms import Terms
 
@@ -47,6 +50,7 @@ class SGLD(LangevinSampler):
     a quadratic of curvature a, with gradient noise of variance s², the variance of
     the weights is exactly `(T + η * s**2 / 2) / (a * (1 - η * a / 2))`, in place of
     T / a; successive iterates correlate by `1 - η * a`.
+    docs/bias.md has a table of all samplers' bias by step and minibatch noise.
 
     Args:
         learning_rate: η. A non-negative float, a
@@ -98,23 +102,23 @@ class SGLD(LangevinSampler):
 
     def __init__(
         self,
-        learning_rate,
-        temperature=None,
-        seed=None,
-        weight_decay=None,
-        clipnorm=None,
-        clipvalue=None,
-        global_clipnorm=None,
-        use_ema=False,
-        ema_momentum=0.99,
-        ema_overwrite_frequency=None,
-        loss_scale_factor=None,
-        gradient_accumulation_steps=None,
-        name=None,
-        examples=None,
-        prior=None,
-        **kwargs,
-    ):
+        learning_rate: Number,
+        temperature: Number | None = None,
+        seed: int | None = None,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        examples: int | None = None,
+        prior: PriorArgument = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             temperature=temperature,

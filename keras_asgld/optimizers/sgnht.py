@@ -1,9 +1,12 @@
 """SGNHT, one class; reads like the files of `keras.optimizers`."""
 
+from typing import Any
+
 import keras
 from keras import ops
 
 from keras_asgld import rules
+from keras_asgld.optimizers.annotations import Number, PriorArgument
 from keras_asgld.optimizers.hyperparameter import Constant
 from keras_asgld.optimizers.sampler import LangevinSampler
 from keras_asgld.optimizers.terms import Terms
@@ -62,6 +65,8 @@ class SGNHT(LangevinSampler):
     | 0.01 | 10 | 1.504 | 0.996 | 0.050 |
     | 0.01 | 40 | 3.008 | 0.997 | 0.201 |
     | 0.05 | 10 | 3.547 | 0.998 | 0.255 |
+
+    docs/bias.md has a table of all samplers' bias by step and minibatch noise.
 
     A variable that is excluded from noise has no thermostat, which would heat it by its
     own motion.
@@ -128,25 +133,25 @@ class SGNHT(LangevinSampler):
 
     def __init__(
         self,
-        learning_rate,
-        momentum,
-        temperature=None,
-        coupling=0.001,
-        seed=None,
-        weight_decay=None,
-        clipnorm=None,
-        clipvalue=None,
-        global_clipnorm=None,
-        use_ema=False,
-        ema_momentum=0.99,
-        ema_overwrite_frequency=None,
-        loss_scale_factor=None,
-        gradient_accumulation_steps=None,
-        name=None,
-        examples=None,
-        prior=None,
-        **kwargs,
-    ):
+        learning_rate: Number,
+        momentum: Number,
+        temperature: Number | None = None,
+        coupling: Number = 0.001,
+        seed: int | None = None,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+        examples: int | None = None,
+        prior: PriorArgument = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(
             learning_rate=learning_rate,
             temperature=temperature,

@@ -2,10 +2,14 @@
 
 import statistics
 
+import numpy as np
+
 from keras_asgld.reports import drawing, tables
 from keras_asgld.runs.record_contents import CALIBRATION, KINDS
 
 FIGURE = "reliability.png"
+BINS = 10
+FEWEST = 20  # examples in one
 
 
 def summarize(records):
@@ -62,28 +66,20 @@ def draw(path, records):
     groups = {}
     for (optimizer, kind), numbers in _by_optimizer(records).items():
         groups.setdefault(optimizer, {})[kind] = [f["reliability"] for f in numbers]
-    figure = drawing.canvas(3.6 * len(groups), 4.2)
+    figure = drawing.canvas(3.6 * len(groups), 4.4)
     axes = figure.subplots(1, len(groups), squeeze=False, sharey=True)[0]
     for ax, (optimizer, kinds) in zip(axes, groups.items(), strict=True):
         ax.plot([0, 1], [0, 1], color="#B0B4BA", linewidth=1, zorder=1)
         for (kind, diagrams), colour in zip(
             kinds.items(), ("#D55E00", "#0072B2"), strict=True
         ):
-            points = [
-                point
-                for d in diagrams
-                for point in zip(
-                    d["confidence"], d["accuracy"], d["count"], strict=True
-                )
-            ]
-            confidence, accuracy, count = zip(*points, strict=True)
-            size = [4 + 150 * n / max(count) for n in count]
+            confidence, accuracy, count = _merged(diagrams)
+            ax.plot(confidence, accuracy, color=colour, linewidth=1, zorder=2)
             ax.scatter(
                 confidence,
                 accuracy,
-                s=size,
+                s=8 + 150 * count / count.sum(),
                 color=colour,
-                alpha=0.6,
                 linewidth=0,
                 label=KINDS[kind],
                 zorder=3,
@@ -91,15 +87,43 @@ def draw(path, records):
         ax.set_title(
             drawing.plain(optimizer, 30), loc="left", fontsize=11.5, fontweight="bold"
         )
-        ax.set_xlabel("confidence")
+        ax.set_xlabel("confidence (probability of the class)")
         ax.set_xlim(-0.03, 1.03)
         ax.set_ylim(-0.03, 1.03)
         ax.set_box_aspect(1)
-    axes[0].set_ylabel("accuracy")
+        words = {"fontsize": 8.5, "color": drawing.GREY}
+        ax.text(0.98, 0.04, "overconfident\nbelow the line", ha="right", **words)
+    axes[0].set_ylabel("accuracy (share that is right)")
     legend = axes[0].legend(frameon=False, fontsize=9, loc="upper left")
     for handle in legend.legend_handles:
         handle.set_sizes([40])
+    drawing.caption(
+        figure,
+        f"Test set, all seeds; bins of at least {FEWEST} examples, area: how many",
+    )
     drawing.save(figure, path)
+
+
+def _merged(diagrams):
+    """Confidence, accuracy and count of the bins of all diagrams together, put in few.
+
+    A bin of a few examples lies anywhere, so it is put together with the next ones.
+    """
+    columns = ("confidence", "accuracy", "count")
+    confidence, accuracy, count = (
+        np.concatenate([diagram[name] for diagram in diagrams]) for name in columns
+    )
+    place = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    for low in range(BINS - 1):
+        if count[place == low].sum() < FEWEST:
+            place[place == low] = low + 1
+    total = np.bincount(place, count, BINS)
+    found = total > 0
+    means = (
+        np.bincount(place, count * numbers, BINS)[found] / total[found]
+        for numbers in (confidence, accuracy)
+    )
+    return *means, total[found]
 
 
 def _by_optimizer(records):

@@ -12,7 +12,7 @@ def draw(path, records, title):
     Args:
         path: The PNG to write.
         records: Records of one task, in the order of the rows.
-        title: A line above the figure.
+        title: A line above the figure: what was trained.
 
     Raises:
         ExperimentError: matplotlib is missing, or the file cannot be written.
@@ -35,7 +35,13 @@ def draw(path, records, title):
         ax.plot(scores, [place] * len(scores), "o", color="#D55E00", ms=5)
     ax.set_yticks(range(len(values)), [drawing.plain(name, 30) for name in values])
     ax.invert_yaxis()
-    ax.set_xlabel(f"test {score.title}", color=drawing.GREY)
+    epochs = tables.of_last_epochs(records[0]["settings"]["epochs"])
+    ax.set_xlabel(
+        f"test {score.title}: a dot is a run, its mean of {epochs}; "
+        "a bar is the mean of the runs",
+        color=drawing.GREY,
+        fontsize=9,
+    )
     ax.xaxis.set_major_formatter("{x:g}" + score.unit)
     drawing.quiet(ax, grid="both")
     drawing.caption(figure, title)

@@ -41,7 +41,7 @@ def read(path):
                 _add(table, line, f"{path}, line {lines.line_num}")
     except OSError as error:
         raise ExperimentError(f"{path}: {files.reason(error)}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
+    except (csv.Error, ValueError) as error:
         raise ExperimentError(f"{path}: no CSV file: {error}") from error
     if not table:
         raise ExperimentError(f"{path}: no curves in it")

@@ -64,14 +64,34 @@ def last(record, name):
     return statistics.fmean(e[name] for e in record["epochs"][-LAST_EPOCHS:])
 
 
-def rich_cells(header, lines, title):
-    """Cells as a table for the terminal."""
+def of_last_epochs(count):
+    """What a number of a run of `count` epochs is the mean of, in words."""
+    last = min(LAST_EPOCHS, count)
+    return f"the last {last} epochs" if last > 1 else "the last epoch"
+
+
+def rich_cells(header, lines, title, folds=0):
+    """Cells as a table for the terminal.
+
+    With one fold a name of a column stands on several lines, with two what is below
+    it does, too.
+    """
     table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left")
+    if folds:
+        table.collapse_padding, table.pad_edge, table.show_edge = True, False, False
+        header = [name.replace(" ", "\n").replace("-", "-\n") for name in header]
+    if folds > 1:
+        lines = [[_folded(cell) for cell in line] for line in lines]
     for i, name in enumerate(header):
         table.add_column(name, justify="right" if i else "left", no_wrap=True)
     for line in lines:
         table.add_row(*line)
     return table
+
+
+def _folded(cell):
+    is_text = not any(map(str.isdigit, cell))
+    return cell.replace(" ", "\n") if is_text else cell.replace(" ± ", "\n±")
 
 
 def markdown(rows, title, score):

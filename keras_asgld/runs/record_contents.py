@@ -1,8 +1,9 @@
 """What a run's record holds, and what is wrong with one that somebody changed."""
 
+import math
 import numbers
 
-from keras_asgld.checks import LARGEST_FLOAT32, LONGEST
+from keras_asgld.checks import LARGEST_FLOAT32, LONGEST, shortened
 from keras_asgld.runs import tasks
 
 FORMAT = 1
@@ -15,9 +16,19 @@ CALIBRATION = {
     "expected_calibration_error": "calibration error",
     "scrambled_entropy": "entropy, scrambled",
 }
+# The ranges of these numbers; one of the noise that has none here is not negative.
+_CALIBRATION_RANGES = {
+    "accuracy": (0, 1),
+    "negative_log_likelihood": (0, math.inf),
+    "brier_score": (0, 2),
+    "expected_calibration_error": (0, 1),
+    "scrambled_entropy": (0, math.inf),
+}
+_NOISE_RANGES = {"mean_share": (0, 1), "variance_share": (0, 1)}
+_ROUNDING = 1e-6
 # Whose numbers they are.
 KINDS = {"last": "last weights", "ensemble": "ensemble"}
-_DIAGRAM = ("confidence", "accuracy", "count")
+_DIAGRAM = {"confidence": (0, 1), "accuracy": (0, 1), "count": (1, math.inf)}
 _FIELDS = {
     "status": str,
     "settings": dict,
@@ -60,6 +71,12 @@ def fault(record):
     found = _settings_fault(record["settings"]) or _epochs_fault(record)
     if not found and "calibration" in record:
         found = _calibration_fault(record["calibration"])
+    wanted = record["settings"].get("ensemble")
+    if not found and wanted and record["status"] == "finished":
+        if "calibration" not in record:
+            return "`calibration` is missing, though an ensemble was asked for"
+        if record["calibration"]["ensemble"]["members"] != wanted:
+            return f"`calibration.ensemble.members` is not {shortened(repr(wanted))}"
     return found
 
 
@@ -76,6 +93,8 @@ def _settings_fault(settings):
             return f"`settings.{name}` is no integer in [0, 2**32)"
     if not isinstance(settings.get("mixed_precision"), str | None):
         return f"`settings.mixed_precision` {_MISSING}"
+    if not isinstance(settings.get("fine_tuning"), dict | None):
+        return f"`settings.fine_tuning` {_MISSING}"
     numbers_of_it = settings.get("hyperparameters", {})
     if not isinstance(numbers_of_it, dict):
         return f"`settings.hyperparameters` {_MISSING}"
@@ -101,16 +120,21 @@ def _epochs_fault(record):
                 if name in results and record["status"] == "finished":
                     return f"{place} is null, though the run is finished"
             elif name.endswith(f"_{score.metric}"):
-                if not score.lowest <= value <= score.highest:
-                    return f"{place} is not in [{score.lowest:g}, {score.highest:g}]"
+                limits = score.lowest, score.highest
+                if not limits[0] <= value <= limits[1]:
+                    return f"{place} {_outside(limits)}"
             elif not name.endswith("_loss") and value < 0:
                 return f"{place} is negative"
         noise = epoch.get("noise", {})
         if not isinstance(noise, dict):
             return f"`epochs[{i}].noise` is of the wrong type"
         for name, value in noise.items():
+            place = f"`epochs[{i}].noise.{name}`"
             if value is not None and not is_number(value):
-                return f"`epochs[{i}].noise.{name}` is no number"
+                return f"{place} is no number"
+            limits = _NOISE_RANGES.get(name, (0, math.inf))
+            if value is not None and not _is_within(value, limits):
+                return f"{place} {_outside(limits)}"
     if record["status"] == "finished" and not epochs:
         return "finished with no epochs"
     return None
@@ -121,12 +145,15 @@ def _calibration_fault(calibration):
         found = calibration.get(kind) if isinstance(calibration, dict) else None
         if not isinstance(found, dict):
             return f"`calibration.{kind}` {_MISSING}"
-        for name in CALIBRATION:
+        for name, limits in _CALIBRATION_RANGES.items():
+            place = f"`calibration.{kind}.{name}`"
             if not is_number(found.get(name)):
-                return f"`calibration.{kind}.{name}` is missing or no number"
+                return f"{place} is missing or no number"
+            if not _is_within(found[name], limits):
+                return f"{place} {_outside(limits)}"
         diagram = found.get("reliability")
         if not isinstance(diagram, dict) or not _is_diagram(diagram):
-            return f"`calibration.{kind}.reliability` {_MISSING}"
+            return f"`calibration.{kind}.reliability` is missing or no such diagram"
     members = calibration["ensemble"].get("members")
     if type(members) is not int or members < 1:
         return "`calibration.ensemble.members` is no positive integer"
@@ -139,7 +166,19 @@ def _is_diagram(diagram):
         return False
     if len(set(map(len, columns))) > 1:
         return False
-    return all(map(is_number, sum(columns, []))) and max(diagram["count"]) > 0
+    return all(
+        is_number(value) and _is_within(value, limits)
+        for column, limits in zip(columns, _DIAGRAM.values(), strict=True)
+        for value in column
+    )
+
+
+def _is_within(value, limits):
+    return limits[0] - _ROUNDING <= value <= limits[1] + _ROUNDING
+
+
+def _outside(limits):
+    return f"is not in [{limits[0]:g}, {limits[1]:g}]"
 
 
 def is_number(value):

@@ -118,7 +118,7 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
             "is there, so they are trained again"
         )
     if settings.ensemble:
-        watching.check_members(settings, folder, place, len(epochs))
+        watching.check_members(settings, folder, place, len(epochs), model)
     records.write(place, record)
 
     recorder = _Recorder(record, place, progress)
@@ -147,7 +147,7 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
     if _diverged(epochs):
         record["failure"] = f"the loss was not finite in epoch {len(epochs)}"
     elif settings.ensemble:
-        watching.check_members(settings, folder, place, settings.epochs)
+        watching.check_members(settings, folder, place, settings.epochs, model)
         ensemble = watching.ensemble(settings, place)
         ensemble.set_model(model)
         record["calibration"] = probabilities.measure(model, ensemble, data)
@@ -176,8 +176,8 @@ class _Recorder(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch, logs=None):
         self.ends = [time.perf_counter()]
         # At the epoch's end the schedule already gives the next epoch's rate.
-        rate = float(self.model.optimizer.learning_rate)
-        self.learning_rate = float(f"{rate:.7g}")  # float32 knows no more digits
+        rate = keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)
+        self.learning_rate = float(f"{float(rate):.7g}")  # float32 knows no more digits
 
     def on_train_batch_end(self, batch, logs=None):
         self.ends.append(time.perf_counter())

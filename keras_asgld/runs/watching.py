@@ -51,21 +51,25 @@ def ensemble(settings, folder):
     )
 
 
-def check_members(settings, folder, place, epochs):
-    """Refuse to go on if members that the epochs so far have left are missing.
+def check_members(settings, folder, place, epochs, model):
+    """Refuse to go on if members that the epochs so far have left are lost or damaged.
 
     Args:
         settings: The run's `Settings`, with an `ensemble`.
         folder: The run's folder, for the message.
         place: Where the members are.
         epochs: How many epochs are finished.
+        model: The run's network.
 
     Raises:
-        ExperimentError: There are fewer than there should be.
+        ExperimentError: There are fewer than there should be, or one cannot be read.
     """
     wanted = max(0, epochs - (settings.epochs - settings.ensemble))
     try:
-        there = len(ensemble(settings, place))
+        members = ensemble(settings, place).members
+        there = len(members.steps())
+        for step in members.steps():
+            members.read(step, model)
     except ValueError as error:
         raise ExperimentError(f"{error}; remove {folder} and begin again") from error
     if there < wanted:

@@ -68,7 +68,7 @@ class Beginning:
         """
         self.restore()
         keras.utils.set_random_seed(seed)
-        fresh = keras.models.clone_model(self.model, clone_function=_without_seeds)
+        fresh = _anew(self.model)
         own = {id(weight) for weight in self.model.weights}
         for variable, value in zip(self.model.variables, fresh.variables, strict=True):
             if new_weights or id(variable) not in own:  # dropout has a seed, too
@@ -91,6 +91,19 @@ def _langevin_optimizers(optimizer):
     optimizer = getattr(optimizer, "inner_optimizer", optimizer)
     several = getattr(optimizer, "optimizers", [optimizer])
     return [each for each in several if isinstance(each, LangevinOptimizer)]
+
+
+def _anew(model):
+    """The model with weights of its own, not compiled.
+
+    Keras compiles the clone of a sequential model from a configuration, which a loss
+    that is a function of the user's does not have.
+    """
+    compiled, model.compiled = model.compiled, False
+    try:
+        return keras.models.clone_model(model, clone_function=_without_seeds)
+    finally:
+        model.compiled = compiled
 
 
 def _without_seeds(layer):

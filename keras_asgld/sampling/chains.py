@@ -1,16 +1,22 @@
 """Chains: several runs of one compiled model from one call of `fit`."""
 
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Literal, get_args
 
+import keras
 import numpy as np
 
 from keras_asgld import lock
 from keras_asgld.callbacks import WeightEnsemble
-from keras_asgld.callbacks.weight_ensemble import Prediction
+from keras_asgld.callbacks.weight_ensemble import Activation, Prediction, Unit
 from keras_asgld.checks import check_choice, check_directory, check_integer
 from keras_asgld.sampling import beginning, record
 
-INITIAL_WEIGHTS = ("new", "model")
+InitialWeights = Literal["new", "model"]
+INITIAL_WEIGHTS = get_args(InitialWeights)
+Callbacks = Sequence[keras.callbacks.Callback] | None
 
 
 class Chains:
@@ -71,17 +77,17 @@ class Chains:
 
     def __init__(
         self,
-        model,
-        chains,
-        directory,
-        seed=0,
-        initial_weights="new",
-        frequency=1,
-        unit="epoch",
-        burn_in=0,
-        max_members=1000,
-        activation=None,
-    ):
+        model: keras.Model,
+        chains: int,
+        directory: str | os.PathLike[str],
+        seed: int = 0,
+        initial_weights: InitialWeights = "new",
+        frequency: int = 1,
+        unit: Unit = "epoch",
+        burn_in: int = 0,
+        max_members: int = 1000,
+        activation: Activation = None,
+    ) -> None:
         check_integer("chains", chains, 1)
         check_directory("directory", directory)
         check_integer("seed", seed, 0)
@@ -103,10 +109,18 @@ class Chains:
         for ensemble in self.ensembles:
             ensemble.set_model(model)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.ensembles)
 
-    def fit(self, x=None, y=None, epochs=1, callbacks=None, verbose="auto", **others):
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        epochs: int = 1,
+        callbacks: Callbacks | Callable[[int], Callbacks] = None,
+        verbose: str | int = "auto",
+        **others: Any,
+    ) -> list[dict[str, Any]]:
         """Runs the chains that are not finished.
 
         Args:
@@ -165,7 +179,7 @@ class Chains:
             start.restore()
         return histories
 
-    def predict(self, x, batch_size=None):
+    def predict(self, x: Any, batch_size: int | None = None) -> Prediction:
         """The mean of all members' probabilities and their spread, over all chains.
 
         Members predict one after the other; only sums over each chain are kept.
@@ -192,7 +206,7 @@ class Chains:
         )
         return Prediction(mean, np.sqrt(square))
 
-    def draws(self, x, batch_size=None):
+    def draws(self, x: Any, batch_size: int | None = None) -> np.ndarray:
         """Each member's probabilities, for `keras_asgld.diagnostics`.
 
         Some hundred examples are enough to judge by; all are in memory.

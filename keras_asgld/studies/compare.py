@@ -2,7 +2,7 @@
 
 import json
 
-from keras_asgld.reports import curves, ensembles, points, tables
+from keras_asgld.reports import curves, ensembles, epoch_table, points, tables
 from keras_asgld.runs import files, records, tasks, training
 from keras_asgld.runs.files import ExperimentError
 
@@ -17,7 +17,7 @@ def compare(plan, folder, data, progress, recipe=None, tensorboard=False):
     Args:
         plan: A list of `Settings` of one task, in the order of the runs.
         folder: Where everything goes: `runs/OPTIMIZER-seedN/record.json`,
-            `summary.json`, `table.md` and `curves.png`; with ensembles
+            `summary.json`, `table.md`, `epochs.csv` and `curves.png`; with ensembles
             `reliability.png`.
         data: The data set, as `keras_asgld.data.load` returns it.
         progress: A `Progress`.
@@ -26,7 +26,8 @@ def compare(plan, folder, data, progress, recipe=None, tensorboard=False):
 
     Returns:
         The table's title and rows, as `tables.summarize` gives them, and header,
-        lines and title of the ensembles' table, or None where there is none.
+        lines and title of the ensembles' table, or None where there is none; whether
+        the pictures were drawn.
     """
     with files.new_folder(folder) as folder, files.locked(folder):
         results = [
@@ -57,18 +58,20 @@ def _report(results, folder, progress, recipe):
     text = json.dumps(found, indent=1, allow_nan=False)
     files.write(folder / "summary.json", text + "\n")
     files.write(folder / "table.md", table)
+    files.write(folder / epoch_table.NAME, epoch_table.text(results))
     try:
         if calibrated:
             ensembles.draw(folder / ensembles.FIGURE, results)
-        _draw(folder, results, title, recipe)
+        _draw(folder, results, recipe)
     except ExperimentError as error:
         progress.warn(str(error))
-    return title, rows, calibrated
+        return title, rows, calibrated, False
+    return title, rows, calibrated, True
 
 
-def _draw(folder, results, title, recipe):
+def _draw(folder, results, recipe):
     if recipe is not None and recipe.points:
-        points.draw(folder / "points.png", results, title)
+        points.draw(folder / "points.png", results, _trained(results))
         return
     for name, optimizers in (recipe and recipe.curves or {FIGURE: None}).items():
         shown = [
@@ -81,10 +84,11 @@ def _draw(folder, results, title, recipe):
 
 def _describe(results):
     """The table's title: the task, and what its numbers are."""
-    task = curves.describe(results)
-    count = results[0]["settings"]["epochs"]
-    last = min(tables.LAST_EPOCHS, count)
-    epochs = f"the last {last} epochs" if last > 1 else "the last epoch"
+    epochs = tables.of_last_epochs(results[0]["settings"]["epochs"])
     mean = "mean ± std" if tables.seeds(results) > 1 else "mean"
-    trained = f"{count} epoch{'s' if count > 1 else ''}"
-    return f"{task}, {trained}: {mean} of {epochs}"
+    return f"{_trained(results)}: {mean} of {epochs}"
+
+
+def _trained(results):
+    count = results[0]["settings"]["epochs"]
+    return f"{curves.describe(results)}, {count} epoch{'s' if count > 1 else ''}"

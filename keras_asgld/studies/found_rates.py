@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 from keras_asgld.runs import files
+from keras_asgld.runs import optimizers as named
 from keras_asgld.runs.files import ExperimentError
 
 NAME = "tuning.json"
@@ -33,7 +34,9 @@ def read(folder, dataset, model):
     try:
         if content["format"] != FORMAT:
             raise ValueError
-        found = {row["optimizer"]: _tuned(row["tuned"]) for row in content["rows"]}
+        found = {row["optimizer"]: _tuned(row) for row in content["rows"]}
+        if len(found) < len(content["rows"]):
+            raise ValueError
         tasks = [tuple(map(str, row["task"])) for row in content["rows"]]
     except (ValueError, OverflowError, LookupError, TypeError, AttributeError) as error:
         raise ExperimentError(f"{path}: no result of tune") from error
@@ -45,9 +48,13 @@ def read(folder, dataset, model):
     return found
 
 
-def _tuned(values):
-    """Hyperparameters by name; none where every rate diverged."""
-    values = {name: float(value) for name, value in (values or {}).items()}
-    if not all(math.isfinite(value) for value in values.values()):
+def _tuned(row):
+    """An optimizer's hyperparameters by name; none where every rate diverged."""
+    known = named.ALL[row["optimizer"]].hyperparameters
+    if row["tuned"] is None:
+        return {}
+    values = {name: float(value) for name, value in row["tuned"].items()}
+    good = "learning_rate" in values and values.keys() <= known.keys()
+    if not good or not all(map(math.isfinite, values.values())):
         raise ValueError
     return values

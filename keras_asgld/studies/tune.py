@@ -32,7 +32,7 @@ def tune(bases, folder, data, progress):
         progress: A `Progress`.
 
     Returns:
-        The title and the rows of the table.
+        The title and the rows of the table, and whether the picture was drawn.
     """
     for settings in bases.values():
         _check_middle(settings[0].hyperparameters["learning_rate"])
@@ -48,7 +48,8 @@ def tune(bases, folder, data, progress):
             rate_grid.draw(folder / "grid.png", rows, title)
         except ExperimentError as error:
             progress.warn(str(error))
-        return title, rows
+            return title, rows, False
+        return title, rows, True
 
 
 def _check_middle(rate):
@@ -68,12 +69,22 @@ def _trials(settings, folder, data, progress):
     while (steps := missing(_scores(trials), higher)) and len(trials) < MOST:
         progress.extend(len(settings) * len(steps) if trials else 0)
         for step in steps:
-            rate = float(f"{middle * FACTOR**step:.4g}")
+            rate = rate_at(middle, step)
             trials[step] = (
                 rate,
                 [_trial(each, rate, folder, data, progress) for each in settings],
             )
     return trials
+
+
+def rate_at(middle, step):
+    """The grid's rate so many steps from its middle, in at most four digits."""
+    rate = middle * FACTOR**step
+    # A middle of 0.003162 stands for 10**-2.5, whose neighbour is 0.001, not 0.0009999.
+    near = 10 ** (round(2 * math.log10(rate)) / 2)
+    if math.isclose(rate, near, rel_tol=5e-4):
+        rate = near
+    return float(f"{rate:.4g}")
 
 
 def missing(scores, higher_is_better=True):
@@ -161,12 +172,15 @@ def _title(settings):
     title = tasks.TASKS[first.dataset].score.title
     return (
         f"{names}, {first.epochs} epochs{seeds}: {title} on {first.validation_size} "
-        "validation examples"
+        f"validation examples, mean of {tables.of_last_epochs(first.epochs)}"
     )
 
 
-def table(rows):
-    """Header and lines: an optimizer's rates and scores, the best marked."""
+def table(rows, between=", "):
+    """Header and lines: an optimizer's rates and scores, the best marked.
+
+    `between` stands between a rate's score and the next rate.
+    """
     lines = []
     score = tasks.TASKS[rows[0]["task"][0]].score
     for row in rows:
@@ -177,7 +191,7 @@ def table(rows):
             mark = "*" if trial["learning_rate"] == chosen else ""
             cells.append(f"{trial['learning_rate']:g}: {text}{mark}")
         best_rate = "none" if chosen is None else f"{chosen:g}"
-        lines.append([row["optimizer"], best_rate, ", ".join(cells)])
+        lines.append([row["optimizer"], best_rate, between.join(cells)])
     found = f"validation {score.title} by learning rate"
     return ["optimizer", "best rate", found], lines
 

@@ -45,6 +45,24 @@ def test_steps_of_more_digits_than_the_name_has_room_for(tmp_path):
     assert len(list(tmp_path.glob("step-*.npz"))) == 2
 
 
+def test_a_member_of_another_ensemble_is_refused(tmp_path):
+    members, model = store(tmp_path / "ours", [1, 2])
+    others, _ = store(tmp_path / "theirs", [1, 3])
+    members.path(2).write_bytes(others.path(3).read_bytes())
+    with pytest.raises(ValueError, match="step-000000002.npz is not the one that"):
+        members.read(2, model)
+    # Lists that know no digests are older.
+    manifest = json.loads((tmp_path / "ours" / MANIFEST).read_text())
+    for member in manifest["members"]:
+        del member["sha256"]
+    (tmp_path / "ours" / MANIFEST).write_text(json.dumps(manifest))
+    assert members.read(2, model)[0].max() == 3
+    manifest["members"][0]["sha256"] = None
+    (tmp_path / "ours" / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(ValueError, match="`sha256` of step 1 must be a string"):
+        members.steps()
+
+
 def test_a_damaged_member_is_named_or_as_it_was(tmp_path):
     members, model = store(tmp_path, [1, 2])
     path = members.path(2)

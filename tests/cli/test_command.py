@@ -7,6 +7,8 @@ import pytest
 from keras_asgld import data
 from keras_asgld.cli import options
 from keras_asgld.cli.command import main
+from keras_asgld.runs import settings
+from keras_asgld.runs.optimizers import OPTIMIZERS
 
 GOOD = {
     "format": 1,
@@ -46,6 +48,24 @@ def refused(capsys):
         return errors
 
     return run
+
+
+def test_help_names_the_optimizers_whose_decay_is_decoupled():
+    for command in ("compare", "tune", "train"):
+        text = " ".join(options.help_text(command).split())
+        words = text.partition("auto: so but for ")[2].partition(" (auto|")[0]
+        for name in OPTIMIZERS:
+            mode = settings.make(
+                "digits",
+                name,
+                seed=0,
+                image_size=None,
+                train_size=64,
+                weight_decay=0.1,
+                drop_factor=0.1,
+                jit_compile="auto",
+            ).weight_decay_mode
+            assert (name in words.split(", ")) == (mode == "decoupled")
 
 
 def put_record(folder, text):

@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from keras_asgld.cli.command import main
+from keras_asgld.runs import record_contents
+from keras_asgld.runs.record_contents import CALIBRATION
 from tests.support.processes import ROOT
 
 
@@ -160,18 +162,58 @@ def put(folder, text):
         (json.dumps(record(epoch={"test_accuracy": True})), "no number"),
         (json.dumps(record(epoch={"seconds": -1})), "seconds` is negative"),
         (json.dumps(record(epoch={"noise": {"temperature": "a"}})), "temperature`"),
+        (json.dumps(record(epoch={"noise": {"noise_norm": -1}})), "not in [0, inf]"),
+        (json.dumps(record(epoch={"noise": {"mean_share": 3}})), "not in [0, 1]"),
+        (json.dumps(record(settings={"fine_tuning": 0.5})), "fine_tuning`"),
+        (json.dumps(record(settings={"fine_tuning": [1]})), "fine_tuning`"),
         (json.dumps(record(epochs={})), "`epochs`"),
         (json.dumps(record(epochs=[])), "finished with no epochs"),
         (json.dumps(record() | {"settings": []}), "`settings`"),
         (json.dumps(record(calibration=[1])), "`calibration"),
         ("\ud800".encode(errors="surrogatepass").decode("latin-1"), "no whole JSON"),
     ],
-    ids=range(15),
+    ids=range(19),
 )
 def test_a_damaged_record_is_one_line(refused, tmp_path, text, words):
     put(tmp_path / "run", text)
     line = refused("plot", "run")
     assert words in line and "run/record.json" in line
+
+
+def calibration(**changes):
+    diagram = {"confidence": [0.5], "accuracy": [1.0], "count": [4]}
+    diagram |= changes.pop("reliability", {})
+    one = dict.fromkeys(CALIBRATION, 0.5) | {"reliability": diagram} | changes
+    return {"last": one, "ensemble": one | {"members": 1}}
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"accuracy": -5}, "last.accuracy` is not in [0, 1]"),
+        ({"brier_score": 1e29}, "last.brier_score` is not in [0, 2]"),
+        ({"expected_calibration_error": 4e9}, "error` is not in [0, 1]"),
+        ({"negative_log_likelihood": -1}, "likelihood` is not in [0, inf]"),
+        ({"scrambled_entropy": -1}, "entropy` is not in [0, inf]"),
+        ({"reliability": {"confidence": [1e29]}}, "reliability`"),
+        ({"reliability": {"accuracy": [-1]}}, "reliability`"),
+        ({"reliability": {"count": [0]}}, "reliability`"),
+        ({"reliability": {"count": [None]}}, "reliability`"),
+    ],
+    ids=str,
+)
+def test_calibration_out_of_its_range_is_one_line(refused, tmp_path, change, words):
+    assert record_contents.fault(record(calibration=calibration())) is None
+    put(tmp_path / "run", json.dumps(record(calibration=calibration(**change))))
+    assert words in refused("plot", "run")
+
+
+def test_an_ensemble_whose_numbers_are_lost_is_one_line(refused, tmp_path):
+    asked = {"settings": {"ensemble": 2}}
+    put(tmp_path / "run", json.dumps(record(**asked)))
+    assert "`calibration` is missing" in refused("plot", "run")
+    put(tmp_path / "short", json.dumps(record(**asked, calibration=calibration())))
+    assert "`calibration.ensemble.members` is not 2" in refused("plot", "short")
 
 
 @pytest.mark.parametrize("name", ["a$b$c", "x_{", "\udcff", "$" * 200, "é" * 100])
@@ -197,6 +239,12 @@ def test_records_whose_names_are_longer_than_a_page_are_refused(
 ):
     put(tmp_path / "run", json.dumps(record(settings={name: "o" * 20_000})))
     assert f"`settings.{name}` is longer than 200" in refused("plot", "run")
+
+
+@pytest.mark.parametrize("name", ["a\0b", "x" * 300, "/dev/null", "."])
+def test_published_curves_under_any_name_are_one_line(refused, tmp_path, name):
+    put(tmp_path / "run", json.dumps(record()))
+    refused("plot", "run", f"--reference={name}")
 
 
 def test_one_folder_given_twice_is_refused(refused, tmp_path):

@@ -15,9 +15,16 @@ from tests.support.interrupting import Interrupting
 SMALL = ("--dataset=digits", "--train_size=64", "--epochs=2")
 
 
+@pytest.fixture(scope="module")
+def begun(tmp_path_factory):
+    """Folders of runs that were stopped, by settings: each is trained once."""
+    return {}, tmp_path_factory.mktemp("begun")
+
+
 @pytest.fixture
-def interrupted(make_settings, tmp_path):
+def interrupted(make_settings, tmp_path, begun):
     """A run that was stopped after its second epoch; starts it with other settings."""
+    folders, place = begun
     digits = data.load("digits", batch_size=64, train_size=64)
     changes = {"train_size": 64, "epochs": 3}
 
@@ -26,9 +33,13 @@ def interrupted(make_settings, tmp_path):
         return training.run(settings, tmp_path / "run", digits, Interrupting(after))
 
     def begin(**others):
-        with pytest.raises(KeyboardInterrupt):
-            start(after=2, **others)
-        return tmp_path / "run"
+        key = json.dumps(others)
+        if key not in folders:
+            with pytest.raises(KeyboardInterrupt):
+                start(after=2, **others)
+            folders[key] = place / str(len(folders))
+            (tmp_path / "run").rename(folders[key])
+        return shutil.copytree(folders[key], tmp_path / "run")
 
     return start, begin
 
@@ -111,12 +122,35 @@ def test_an_ensemble_that_lost_members_is_refused(interrupted, lost):
         start(ensemble=3)
 
 
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("damage", ["removed", "cut", "of another network"])
+def test_an_ensemble_with_a_damaged_member_is_refused(interrupted, which, damage):
+    start, begin = interrupted
+    folder = begin(ensemble=3)
+    path = sorted((folder / "members").glob("*.npz"))[which]
+    if damage == "removed":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-40])
+    else:
+        np.savez(path, np.zeros(3))
+    with pytest.raises(ExperimentError, match=rf"{path.name}.*; remove .* begin again"):
+        start(ensemble=3)
+
+
 def test_an_ensemble_whose_manifest_is_damaged_is_refused(interrupted):
     start, begin = interrupted
     folder = begin(ensemble=3)
     (folder / "members" / "ensemble.json").write_text("{")
     with pytest.raises(ExperimentError, match=r"ensemble\.json"):
         start(ensemble=3)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    assert main(["train", *SMALL, f"--out_dir={folder}"]) == 0
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -128,10 +162,10 @@ def test_an_ensemble_whose_manifest_is_damaged_is_refused(interrupted):
     ],
 )
 def test_train_leaves_the_weights_that_it_says_it_leaves(
-    damage, words, tmp_path, capsys
+    damage, words, finished, tmp_path, capsys
 ):
+    shutil.copytree(finished, tmp_path / "run")
     command = ["train", *SMALL, f"--out_dir={tmp_path}/run"]
-    assert main(command) == 0
     assert main(command) == 0
     damage(tmp_path / "run" / "model.weights.h5")
     capsys.readouterr()

@@ -20,6 +20,13 @@ FAMILY = {
 }
 
 
+def slow_but(*names):
+    """The family, of which all but these are tried where time is no matter."""
+    return [
+        n if n in names else pytest.param(n, marks=pytest.mark.slow) for n in FAMILY
+    ]
+
+
 def network(seed, inputs, *layers):
     kernel = keras.initializers.GlorotUniform(seed)
     layers = [*layers, keras.layers.Dense(4, "tanh", kernel_initializer=kernel)]
@@ -42,7 +49,9 @@ def train(make, seed, x, y, inputs, *layers):
 
 
 @pytest.mark.skipif(BACKEND == "torch", reason="PyTorch's modes are of the process")
-@pytest.mark.parametrize("name", ["ASGLD", "SGHMC"])
+@pytest.mark.parametrize(
+    "name", ["ASGLD", pytest.param("SGHMC", marks=pytest.mark.slow)]
+)
 def test_models_trained_in_threads_are_as_those_trained_alone(name):
     make, (x, y) = FAMILY[name], problem()
     alone = [train(make, seed, x, y, keras.Input((6,))) for seed in range(4)]
@@ -61,7 +70,7 @@ def test_models_trained_in_threads_are_as_those_trained_alone(name):
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="has sparse and ragged tensors")
-@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("name", slow_but("ASGLD", "SGHMC"))
 def test_sparse_inputs_train_as_dense_ones(name):
     import tensorflow as tf
 
@@ -73,7 +82,7 @@ def test_sparse_inputs_train_as_dense_ones(name):
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="has sparse and ragged tensors")
-@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("name", slow_but("ASGLD", "SGHMC"))
 def test_ragged_inputs_train_as_padded_ones(name):
     import tensorflow as tf
 

@@ -288,6 +288,7 @@ def test_a_saved_model_predicts_the_same_in_a_new_process(handle, tmp_path):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 def test_replicas_train_like_one_device(handle, tmp_path):
     printed = processes.finish(processes.start("devices.hub_mirrored", handle))
     assert printed.split() == ["replicas", "equal", "device", "equal"]

@@ -186,6 +186,16 @@ def test_a_header_of_many_megabytes_is_not_read(cache, tmp_path):
     tracemalloc.stop()
 
 
+@pytest.mark.parametrize("name", ["q" * 5000, "d/" * 3000 + "file"])
+def test_a_name_too_long_for_the_disk_is_one_short_line(cache, tmp_path, name):
+    path = pack(tmp_path / "archive", {name: b""})
+    with pytest.raises(ValueError, match="`handle` cannot be unpacked") as caught:
+        unpacked(path, 1024 * MEGABYTE)
+    line = str(caught.value)
+    assert "File name too long" in line and len(line) < 600 and "\n" not in line
+    assert list(cache.iterdir()) == []
+
+
 def replace_file(folder):
     (folder / "saved_model.pb").write_bytes(b"planted" * 200)
 

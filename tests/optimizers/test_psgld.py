@@ -108,7 +108,8 @@ def banana_gradient(x, y):
     return x - off * x, off
 
 
-@pytest.mark.parametrize("rate", [pytest.param(0.01, marks=pytest.mark.slow), 0.02])
+@pytest.mark.slow
+@pytest.mark.parametrize("rate", [0.01, 0.02])
 def test_with_noise_from_the_first_step_the_banana_is_sampled(rate):
     """From about the middle, and from where the gradient by x is exactly zero.
 

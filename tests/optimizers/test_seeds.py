@@ -9,6 +9,7 @@ from tests.support.family import as_numpy, run
 
 
 def test_one_seed_gives_one_trajectory(member, start, gradients):
+    gradients = gradients[:20]
     _, a = run(member(seed=11), start, gradients)
     _, b = run(member(seed=11), start, gradients)
     _, c = run(member(seed=12), start, gradients)
@@ -53,6 +54,9 @@ def test_equal_shapes_and_successive_updates_get_different_noise(member):
     assert np.abs(correlation).max() < 5 / np.sqrt(n)
 
 
+@pytest.mark.skipif(
+    not hasattr(keras.optimizers, "MultiOptimizer"), reason="Keras 3.15 has it"
+)
 def test_members_of_a_multi_optimizer_do_not_share_noise(member):
     n = 20_000
     variables = [

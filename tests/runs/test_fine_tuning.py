@@ -88,7 +88,11 @@ def trunk_weights(folder):
 
 @pytest.mark.parametrize(
     "optimizer, after",
-    [("asgld", (1, 3)), ("adam", (2,)), ("momentum", (3,))],
+    [
+        ("asgld", (1, 3)),
+        pytest.param("adam", (2,), marks=pytest.mark.slow),
+        pytest.param("momentum", (3,), marks=pytest.mark.slow),
+    ],
 )
 def test_interrupted_in_any_stage_equals_uninterrupted(
     train, chosen, without_timings, tmp_path, optimizer, after

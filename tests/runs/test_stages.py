@@ -132,7 +132,15 @@ def test_no_velocity_of_the_new_layers_rate_goes_on(run, chosen, optimizer):
 
 
 @trains
-@pytest.mark.parametrize("optimizer", ["momentum", "sghmc", "adam", "scale-free-asgld"])
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        pytest.param("momentum", marks=pytest.mark.slow),
+        "sghmc",
+        pytest.param("adam", marks=pytest.mark.slow),
+        "scale-free-asgld",
+    ],
+)
 def test_resumed_at_or_within_the_second_stage_equals_uninterrupted(
     run, chosen, without_timings, optimizer
 ):

@@ -2,14 +2,14 @@
 
 import json
 import random
+import shutil
 
 import keras
 import numpy as np
 import pytest
 
 from keras_asgld import SGHMC, SGLD, Chains, WeightEnsemble, diagnostics
-from tests.support import processes
-from tests.support.chained import EPOCHS
+from tests.support import chained, processes
 from tests.support.monitored import as_numpy, compiled, data, fit, make, small_model
 
 
@@ -47,6 +47,20 @@ def trained(tmp_path, count=2, epochs=3, model=None, **settings):
     x, y = data()
     histories = chains.fit(x, y, epochs=epochs, batch_size=8, verbose=0)
     return chains, histories
+
+
+@pytest.fixture(scope="module")
+def one_chain(tmp_path_factory):
+    """A folder with a finished chain, for tests of what is then found."""
+    folder = tmp_path_factory.mktemp("one")
+    trained(folder, count=1)
+    return folder
+
+
+@pytest.fixture
+def finished(one_chain, tmp_path):
+    """A copy of one_chain in the test's own folder."""
+    return shutil.copytree(one_chain, tmp_path, dirs_exist_ok=True)
 
 
 @pytest.mark.parametrize("sampler", ["SGLD", "SGHMC"])
@@ -163,22 +177,23 @@ def test_a_failure_leaves_the_model_as_it_was(tmp_path):
     np.testing.assert_array_equal(again.draws(data()[0]), whole.draws(data()[0]))
 
 
-def test_a_killed_program_goes_on(tmp_path):
-    def run(folder, chain, epoch):
-        return processes.start("chained", tmp_path / folder, chain, epoch)
+def test_a_killed_program_goes_on(tmp_path, capsys):
+    def run(chain, epoch):
+        return processes.start("chained", tmp_path / "killed", chain, epoch)
 
-    killed, whole = run("killed", 1, 2), run("whole", -1, 0)
-    expected = json.loads(processes.finish(whole))
+    killed = run(1, 2)
+    chained.main(tmp_path / "whole", -1, 0)
+    expected = json.loads(capsys.readouterr().out)
     killed.communicate(timeout=240)
     assert killed.returncode == -9
     assert not (tmp_path / "killed" / "chain-1" / "chain.json").exists()
     assert len(list((tmp_path / "killed" / "chain-1").glob("step-*"))) == 2
     first = tmp_path / "killed" / "chain-0" / "step-000000003.npz"
     stamp = first.stat().st_mtime_ns
-    found = json.loads(processes.finish(run("killed", -1, 0)))
+    found = json.loads(processes.finish(run(-1, 0)))
     assert found["trained"] == [1, 2] and expected["trained"] == [0, 1, 2]
     assert found["histories"] == expected["histories"]
-    assert len(found["histories"][0]["loss"]) == EPOCHS
+    assert len(found["histories"][0]["loss"]) == chained.EPOCHS
     assert first.stat().st_mtime_ns == stamp
     model = compiled(make("SGHMC"), normalised=True)
     for chain in range(3):
@@ -283,10 +298,9 @@ def test_weights_that_chains_began_with_are_known_again(tmp_path):
         trained(tmp_path, model=other, initial_weights="model")
 
 
-def test_more_chains_may_follow(tmp_path):
-    trained(tmp_path, count=1)
-    chains, histories = trained(tmp_path, count=3)
-    whole, expected = trained(tmp_path / "whole", count=3)
+def test_more_chains_may_follow(finished, tmp_path_factory):
+    chains, histories = trained(finished, count=3)
+    whole, expected = trained(tmp_path_factory.mktemp("whole"), count=3)
     assert histories == expected
     np.testing.assert_array_equal(chains.draws(data()[0]), whole.draws(data()[0]))
 
@@ -299,17 +313,16 @@ def test_a_finished_chain_without_its_members_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}', '{"format": 1}'])
-def test_a_spoilt_record_is_named(tmp_path, text):
-    chains, _ = trained(tmp_path, count=1)
-    (tmp_path / "chain-0" / "chain.json").write_text(text)
-    for use in (lambda: trained(tmp_path), lambda: chains.predict(data()[0])):
+def test_a_spoilt_record_is_named(finished, text):
+    chains = Chains(compiled(make("SGLD")), 1, finished)
+    (finished / "chain-0" / "chain.json").write_text(text)
+    for use in (lambda: trained(finished), lambda: chains.predict(data()[0])):
         with pytest.raises(ValueError, match="chain.json is no record of a chain"):
             use()
 
 
-def test_nothing_is_predicted_before_all_chains_are_finished(tmp_path):
-    chains, _ = trained(tmp_path, count=1)
-    more = Chains(chains.model, 3, tmp_path)
+def test_nothing_is_predicted_before_all_chains_are_finished(finished):
+    more = Chains(compiled(make("SGLD")), 3, finished)
     for use in (more.predict, more.draws):
         with pytest.raises(ValueError, match="call `fit`.*without chain 1, 2"):
             use(data()[0])
@@ -352,6 +365,19 @@ def test_a_wrapped_optimizer_and_one_without_noise(tmp_path):
     model = compiled(keras.optimizers.Adam(0.05))
     chains, _ = trained(tmp_path / "adam", model=model)
     assert np.ptp(chains.draws(data()[0]), axis=0).max() > 1e-3
+
+
+def test_the_loss_may_be_a_function_that_keras_does_not_know_by_name(tmp_path):
+    def loss(labels, outputs):
+        return keras.ops.square(labels - outputs[..., 0]) / 2
+
+    model = small_model()
+    assert isinstance(model, keras.Sequential)
+    model.compile(make("SGLD"), loss)
+    chains, _ = trained(tmp_path, model=model, activation="linear")
+    x, _ = data()
+    assert chains.predict(x).mean.shape[0] == len(x)
+    assert model.compiled
 
 
 def test_models_that_cannot_be_used_are_named(tmp_path):

@@ -36,6 +36,7 @@ def test_compare_end_to_end(command, tmp_path):
         "runs",
         "summary.json",
         "table.md",
+        "epochs.csv",
         "curves.png",
     }
     # No checkpoint is left.

@@ -91,7 +91,7 @@ def test_tune_then_compare(tmp_path, capsys, monkeypatch):
 
     small = ["compare", "--epochs=1", "--train_size=64", "--seeds=1", "--tuned=out"]
     assert main([*small, "--optimizers=momentum,adam", "--momentum=adam=0.8"]) == 0
-    runs = tmp_path / "asgld-results/digits-digits/runs"
+    runs = tmp_path / "asgld-results/digits/runs"
     settings = records.read(runs / "momentum-seed0")["settings"]
     assert settings["hyperparameters"] == {"learning_rate": chosen, "momentum": 0.9}
     settings = records.read(runs / "adam-seed0")["settings"]
@@ -135,6 +135,29 @@ def test_a_corrupt_result_is_refused_by_name(tmp_path, text):
     (tmp_path / found_rates.NAME).write_text(text)
     with pytest.raises(ExperimentError, match="tuning.json: no "):
         found_rates.read(tmp_path, "digits", "digits")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": "sgf"},
+        {"tuned": {"learning_rat": 0.1}},
+        {"tuned": {"learning_rate": 0.1, "momentum": 0.9}},
+        {"tuned": {}},
+        {"tuned": {"learning_rate": float("nan")}},
+    ],
+    ids=str,
+)
+def test_what_no_tuning_could_have_found_is_refused_and_not_passed_over(
+    tmp_path, change
+):
+    row = {"optimizer": "sgd", "task": ["digits", "digits"]}
+    row["tuned"] = {"learning_rate": 0.1}
+    for rows in ([row | change], [row, row]):
+        text = json.dumps({"format": 1, "rows": rows})
+        (tmp_path / found_rates.NAME).write_text(text)
+        with pytest.raises(ExperimentError, match="tuning.json: no "):
+            found_rates.read(tmp_path, "digits", "digits")
 
 
 def test_tuning_without_validation_data_is_refused(capsys):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_asgld import noise
+from tests.support import reference
 from tests.support.family import FAMILY
 
 N, BATCH = 24, 8
@@ -74,13 +74,6 @@ def record_gradients(optimizer):
     return gradients
 
 
-def draw(optimizer, index, update, shape):
-    words = ops.convert_to_tensor(optimizer.noise_words)[index]
-    key = noise.noise_key(words, ops.convert_to_tensor(update, "int32"))
-    z = noise.normal(key, shape)
-    return as_numpy(z).astype("float64")
-
-
 def by_hand(optimizer, gradients, update, rate=0.05, noisy=lambda index: True):
     """The figures of one update, in float64, from the gradients since the first."""
     name = next(name for name, (cls, _) in FAMILY.items() if isinstance(optimizer, cls))
@@ -92,7 +85,7 @@ def by_hand(optimizer, gradients, update, rate=0.05, noisy=lambda index: True):
         a = b = 0.0
         for t in range(update + 1):
             g = gradients[t, index]
-            z = draw(optimizer, index, t, g.shape) * noisy(index)
+            z = reference.draw(optimizer, index, t, g.shape) * noisy(index)
             step, mu, heat = rate * g, 0 * g, T
             if name in ("ASGLD", "ScaleFreeASGLD"):
                 old, a = a, rho * a + (1 - rho) * g

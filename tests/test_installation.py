@@ -1,0 +1,67 @@
+"""What an installation asks for, and that the lowest releases are the ones tested."""
+
+import configparser
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+METADATA = """
+import sys
+from setuptools import build_meta
+folder = sys.argv[1]
+name = build_meta.prepare_metadata_for_build_wheel(folder)
+print(open(f"{folder}/{name}/METADATA").read())
+"""
+
+
+def required(tmp_path, **environment):
+    """The requirements of a wheel of a copy of the project, without its extras'."""
+    pytest.importorskip("setuptools", "77")
+    copy = tmp_path / "copy"
+    ignored = shutil.ignore_patterns(".*", "docs", "tests", "*.egg-info")
+    shutil.copytree(ROOT, copy, ignore=ignored)
+    done = subprocess.run(
+        [sys.executable, "-c", METADATA, str(tmp_path)],
+        cwd=copy,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = re.findall(r"^Requires-Dist: (.*)$", done.stdout, re.MULTILINE)
+    return sorted(
+        re.match(r"[\w-]+", line)[0] for line in lines if "extra ==" not in line
+    )
+
+
+def test_a_plain_installation_brings_tensorflow(tmp_path):
+    found = required(tmp_path, KERAS_ASGLD_WITHOUT_TENSORFLOW="0")
+    assert {"tensorflow", "tensorflow-datasets", "keras", "absl-py"} <= set(found)
+
+
+def test_an_installation_without_tensorflow_brings_all_else(tmp_path):
+    found = required(tmp_path, KERAS_ASGLD_WITHOUT_TENSORFLOW="1")
+    assert found == ["absl-py", "keras", "numpy", "rich", "scikit-learn"]
+
+
+def test_the_lowest_set_is_that_of_the_lower_bounds():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    extras = config["options.extras_require"]
+    text = "\n".join(
+        [
+            config["options"]["install_requires"],
+            *(extras[name] for name in ("diagnostics", "tensorboard", "jax")),
+        ]
+    )
+    bounds = dict(re.findall(r"^([\w-]+) >= ([\d.]+)", text, re.MULTILINE))
+    pins = (ROOT / "constraints" / "lowest.txt").read_text()
+    pins = dict(re.findall(r"^([\w-]+)==([\d.]+)$", pins, re.MULTILINE))
+    for name, bound in bounds.items():
+        assert f"{pins[name]}.".startswith(f"{bound}."), name
