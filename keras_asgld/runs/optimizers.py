@@ -101,6 +101,14 @@ OPTIMIZERS = {
     "rmsprop": Named(
         "keras.optimizers.RMSprop", {"learning_rate": {"digits": 0.01, "": 0.001}}
     ),
+    "lion": Named(
+        "keras.optimizers.Lion",
+        {"learning_rate": 0.001, "momentum": 0.9},
+        names=_ADAM_NAMES,
+        decay="decoupled",
+        new_layer_rate=0.0001,
+        unfreeze_rate=1e-5,
+    ),
     # At temperature 0 these are the protocol's SGD, RMSprop but for its first steps,
     # and momentum SGD; the coupled decay is the posterior's prior. The paper's SGLD has
     # one noise for all rates, `temperature = sigma**2 / (2 * learning_rate)`.

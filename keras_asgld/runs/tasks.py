@@ -76,18 +76,24 @@ class _R2(Score):
     def keras_metric(self):
         import keras
 
-        return keras.metrics.R2Score(name=self.metric)
+        # Of several outputs the share of all their variance; one that is constant in
+        # the labels counts for nothing.
+        return keras.metrics.R2Score(
+            class_aggregation="variance_weighted_average", name=self.metric
+        )
 
     def sums(self, labels, outputs):
         """Sums over a batch, which `of_sums` makes the number of."""
         from keras import ops
 
         parts = ops.square(labels - outputs), labels, ops.square(labels)
-        return ops.stack([*(ops.sum(part) for part in parts), _count(labels)])
+        sums = [ops.sum(part, axis=0) for part in parts]
+        return ops.stack([*sums, _count(labels) * ops.ones_like(sums[0])])
 
     def of_sums(self, sums):
         errors, labels, squares, count = sums
-        return 1 - errors / (squares - labels**2 / count)
+        variance = squares - labels**2 / count
+        return 1 - errors[variance > 0].sum() / variance.sum()
 
 
 def _count(labels):
@@ -112,7 +118,8 @@ class Task:
         examples: How many there are to train on, without a subset.
         score: How the network is judged; its loss goes with it.
         prepared: Whether the data come out of a directory of TFDS.
-        pictures: Whether the inputs are pictures.
+        models: The networks for its inputs; empty for pictures, which all the others
+            take.
         transfer: Whether the network is trained on other classes before.
     """
 
@@ -122,10 +129,11 @@ class Task:
     examples: int
     score: Score = ACCURACY
     prepared: bool = False
-    pictures: bool = True
+    models: tuple[str, ...] = ()
     transfer: bool = False
 
 
+TEXT_MODELS = ("bag", "lstm", "transformer")
 TASKS = {
     "digits": Task(model="digits", epochs=10, batch_size=64, examples=1437),
     "cifar10": Task(
@@ -140,9 +148,34 @@ TASKS = {
         transfer=True,
     ),
     "diabetes": Task(
-        model="mlp", epochs=20, batch_size=32, examples=352, score=R2, pictures=False
+        model="mlp", epochs=20, batch_size=32, examples=352, score=R2, models=("mlp",)
+    ),
+    "diabetes-raw": Task(
+        model="mlp", epochs=100, batch_size=16, examples=352, score=R2, models=("mlp",)
+    ),
+    "breast-cancer": Task(
+        model="mlp", epochs=20, batch_size=32, examples=379, models=("mlp",)
+    ),
+    "digits-autoencoder": Task(
+        model="autoencoder",
+        epochs=20,
+        batch_size=32,
+        examples=1437,
+        score=R2,
+        models=("autoencoder",),
+    ),
+    "verses": Task(
+        model="bag", epochs=5, batch_size=64, examples=25_102, models=TEXT_MODELS
+    ),
+    "surnames": Task(
+        model="transformer",
+        epochs=15,
+        batch_size=32,
+        examples=2400,
+        models=TEXT_MODELS,
     ),
 }
+NOT_FOR_PICTURES = ("autoencoder", *TEXT_MODELS)
 PREPARED = tuple(name for name, task in TASKS.items() if task.prepared)
 
 

@@ -97,4 +97,4 @@ def test_coupled_decay_enters_asglds_mean_and_variance():
 def test_automatic_mode_is_the_protocols(make_settings):
     modes = {name: make_settings(name).weight_decay_mode for name in named.OPTIMIZERS}
     decoupled = {name for name, mode in modes.items() if mode == "decoupled"}
-    assert decoupled == {"asgld", "asgld-paper", "scale-free-asgld", "adamw"}
+    assert decoupled == {"asgld", "asgld-paper", "scale-free-asgld", "adamw", "lion"}

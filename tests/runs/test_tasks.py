@@ -11,7 +11,9 @@ from keras_asgld.cli.command import main
 from keras_asgld.runs import records, tasks
 
 
-@pytest.mark.parametrize("name", ["digits", "diabetes"])
+@pytest.mark.parametrize(
+    "name", [name for name, task in tasks.TASKS.items() if not task.prepared]
+)
 def test_a_task_says_how_many_examples_there_are(name):
     assert tasks.TASKS[name].examples == data.load(name).train_size
 
@@ -37,6 +39,24 @@ def test_a_score_of_sums_is_that_of_keras(score):
         residual = ((labels - outputs) ** 2).sum()
         exact = 1 - residual / ((labels - labels.mean()) ** 2).sum()
         assert score.of_sums(total) == pytest.approx(exact, abs=1e-5)
+
+
+def test_r2_of_several_outputs_is_the_share_of_all_their_variance():
+    rng = np.random.default_rng(0)
+    labels = rng.standard_normal((50, 3)).astype("float32") * [1, 10, 0] + [5, 6, 0]
+    outputs = labels + rng.standard_normal((50, 3))
+    score, total = tasks.R2, 0.0
+    metric = score.keras_metric()
+    for rows in (slice(0, 20), slice(20, 50)):
+        parts = [array[rows].astype("float32") for array in (labels, outputs)]
+        metric.update_state(*parts)
+        tensors = [keras.ops.convert_to_tensor(part) for part in parts]
+        sums = keras.ops.convert_to_numpy(score.sums(*tensors)).astype("float64")
+        total = total + sums
+    residual = ((labels - outputs)[:, :2] ** 2).sum()
+    variance = ((labels - labels.mean(0)) ** 2).sum()
+    assert float(metric.result()) == pytest.approx(1 - residual / variance, abs=1e-4)
+    assert score.of_sums(total) == pytest.approx(1 - residual / variance, abs=1e-4)
 
 
 def test_diabetes_is_standardised_by_its_training_part():
@@ -95,11 +115,13 @@ def test_a_regression_learns(tmp_path):
     ("flag", "words"),
     [
         ("--model=cnn", "`model` must be mlp"),
+        ("--dataset=verses --model=mlp", "`model` must be bag or lstm or transformer"),
+        ("--dataset=digits --model=bag", "`model` must be a network for pictures"),
         ("--image_size=8", "`image_size` must be None for diabetes"),
         ("--ensemble=2", "`ensemble` must be left out with --dataset=diabetes"),
     ],
 )
 def test_what_a_table_cannot_have_is_refused(flag, words, tmp_path, capsys):
-    command = ["compare", "--dataset=diabetes", "--epochs=3", flag]
+    command = ["compare", "--dataset=diabetes", "--epochs=3", *flag.split()]
     assert main([*command, f"--out_dir={tmp_path}/out"]) == 2
     assert words in capsys.readouterr().err
