@@ -108,7 +108,7 @@ def test_the_page_of_the_package_has_absolute_links(copy):
     assert f"Project-URL: Source, {ADDRESS}\n" in text
     targets = re.findall(r"\]\(([^)]+)\)", text)
     assert targets and all(re.match("https?://|#", target) for target in targets)
-    assert f"]({ADDRESS}/blob/main/docs/guide.md" in text
+    assert f"]({ADDRESS}/blob/main/docs/guide/index.md" in text
     picture = (
         r"!\[[^\]]*\]\(https://raw\.githubusercontent\.com/somebody/keras-asgld/main/"
     )

@@ -265,7 +265,7 @@ def test_the_default_after_unfreezing_is_what_the_record_chose(script):
         assert rate == unfreezing.choose(found, optimizer)
     table = unfreezing.table(found)
     assert table == (docs / "results" / "unfreezing.md").read_text()
-    assert table in (docs / "guide.md").read_text()
+    assert table in (docs / "guide" / "fine-tuning.md").read_text()
 
 
 def test_unfreezing_loses_nothing_at_the_defaults(script):

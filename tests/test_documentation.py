@@ -14,7 +14,7 @@ from keras_asgld import backend
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def examples(text):
@@ -57,7 +57,7 @@ def examples_of_pages():
     yield pytest.param("\n".join([after(swap), *examples(README)]), id="README.md")
     for page in PAGES[1:]:
         for number, code in enumerate(examples(page.read_text()), 1):
-            yield pytest.param(code, id=f"{page.name}-{number}")
+            yield pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
 
 
 @pytest.mark.parametrize("code", list(examples_of_pages()))
@@ -76,7 +76,7 @@ def test_optimizers_have_an_example_that_runs():
             assert f"{inspect.getmodule(public).__name__}.{name}" in names
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_and_pictures_of_a_page_exist(page):
     text = page.read_text()
     headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
@@ -94,7 +94,7 @@ def test_links_and_pictures_of_a_page_exist(page):
 
 
 def test_links_of_readme_lead_to_the_guide_and_every_notebook():
-    for path in ["docs/guide.md", *sorted((ROOT / "colab").glob("*.ipynb"))]:
+    for path in ["docs/guide/index.md", *sorted((ROOT / "colab").glob("*.ipynb"))]:
         assert f"]({(ROOT / path).relative_to(ROOT)})" in README
 
 

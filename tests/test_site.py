@@ -26,7 +26,7 @@ def hooks():
 
 
 def test_every_page_and_notebook_is_in_the_navigation():
-    named = set(re.findall(r": ([\w./-]+\.(?:md|ipynb))$", SITE, re.MULTILINE))
+    named = set(re.findall(r"[:-] ([\w./-]+\.(?:md|ipynb))$", SITE, re.MULTILINE))
     pages = {name for name in PAGES if not name.startswith("results/")}
     notebooks = {f"colab/{path.name}" for path in (ROOT / "colab").glob("*.ipynb")}
     assert named == pages | notebooks | {"CHANGELOG.md"}
