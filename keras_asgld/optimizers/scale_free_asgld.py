@@ -61,8 +61,8 @@ class ScaleFreeASGLD(LangevinOptimizer):
     change `noise`, change `learning_rate` against it. The defaults were chosen on
     validation data of six small tasks and compared on those and six others with Keras's
     (docs/study.md). Their effective step, four times Adam's of the same rate, is one
-    for training from nothing in hundreds of steps; fine-tune with a tenth or less. The
-    injected noise, of at most `learning_rate * noise` a step, vanishes with the
+    for training from nothing in hundreds of steps; for fine-tuning take a smaller one.
+    The injected noise, of at most `learning_rate * noise` a step, vanishes with the
     learning rate: a schedule anneals it.
 
     The update count is the optimizer's `iterations`, which with gradient accumulation
