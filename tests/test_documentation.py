@@ -118,3 +118,8 @@ def test_ci_runs_the_test_command_of_readme():
     assert re.search(
         r"^python3 -m venv .*&& \.venv/bin/pytest -n 2$", README, re.MULTILINE
     )
+
+
+def test_readme_is_read_in_a_minute():
+    assert len(README.splitlines()) <= 120
+    assert len(README.split()) <= 1000
