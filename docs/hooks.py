@@ -13,6 +13,7 @@ from pathlib import Path
 from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File
 
+NOTEBOOK = re.compile(r'href="(\w+)\.ipynb"')
 ROOT = Path(__file__).parent.parent
 OWN = ("CHANGELOG.md", "colab/*.ipynb", "benchmarks/results/*.png")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
@@ -50,3 +51,10 @@ def on_page_markdown(markdown, page, config, files):
         return f"`{in_docs}`" if in_docs.endswith(f"/{text}") else text
 
     return LINK.sub(rewritten, markdown)
+
+
+def on_page_content(html, page, config, files):
+    """Links between notebooks, which their plugin leaves as they are."""
+    if page.file.src_uri.endswith(".ipynb"):
+        return NOTEBOOK.sub(r'href="../\1/"', html)
+    return html

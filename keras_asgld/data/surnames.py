@@ -44,7 +44,7 @@ def _surnames(language):
     except ImportError as error:
         raise DataError(
             "The surnames come with Faker, which is not installed: run "
-            "`pip install faker`."
+            "`pip install 'keras-asgld[text]'`."
         ) from error
     return module.Provider.last_names
 

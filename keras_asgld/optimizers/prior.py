@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from keras_asgld.checks import check_choice, check_number, require
+from keras_asgld.checks import check_number, require
 from keras_asgld.optimizers.exclusion import path
 
 # What it is about, where that is no list: weights at build time, or weights that a
@@ -72,10 +72,10 @@ class Prior:
         mean: str | Sequence[Any] | None = None,
     ) -> None:
         _check_sigmas("sigma", sigma)
+        arrays = "None, 'initial' or a list of arrays of finite numbers"
         if isinstance(mean, str):
-            check_choice("mean", mean, (INITIAL, SAVED))
+            require(mean in (INITIAL, SAVED), "mean", mean, arrays)
         elif mean is not None:
-            arrays = "None, 'initial' or a list of arrays of finite numbers"
             require(isinstance(mean, (list, tuple)), "mean", mean, arrays)
             mean = [_as_array(each) for each in mean]
             require(all(each is not None for each in mean), "mean", mean, arrays)
@@ -95,10 +95,9 @@ class Prior:
         for pattern, value in self.sigma.items():
             if re.search(pattern, path):
                 return value
-        constraint = f"a dict with a pattern for each variable, here {path!r}"
-        patterns = list(self.sigma)
-        return require(
-            False, "sigma", self.sigma, constraint, show=lambda _: f"dict of {patterns}"
+        raise ValueError(
+            f"`prior` must have a pattern for each variable, and has none for {path!r} "
+            f'("" fits all). Received: patterns {list(self.sigma)}'
         )
 
     def means(self, variables: Sequence[Any]) -> list[Any]:

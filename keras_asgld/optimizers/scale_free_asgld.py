@@ -62,13 +62,13 @@ class ScaleFreeASGLD(LangevinOptimizer):
     validation data of six small tasks and compared on those and six others with Keras's
     (docs/study.md). Their effective step, four times Adam's of the same rate, is one
     for training from nothing in hundreds of steps; for fine-tuning take a smaller one.
-    The injected noise, of at most `learning_rate * noise` a step, vanishes with the
-    learning rate: a schedule anneals it.
+    The injected noise, whose standard deviation is at most `learning_rate * noise` a
+    step, vanishes with the learning rate: a schedule anneals it.
 
     The update count is the optimizer's `iterations`, which with gradient accumulation
-    counts updates. It is saved with the slots. If you set it by hand, steps stay in the
-    bounds: back to zero they are shorter for about `1 / (1 - ρ)` steps, and far ahead
-    of slots that are new as much longer as the bound allows.
+    counts updates. It is saved with the slots. If you set it by hand, steps stay within the
+    bound above: set back to zero, they are shorter for about `1 / (1 - ρ)` steps; set
+    far ahead of slots that are new, they are longer.
 
     Args:
         learning_rate: η, a length. A non-negative float, a

@@ -101,9 +101,10 @@ def _panel(ax, curves, part, score, published, styles):
         epochs, mean, std = _mean_and_std(runs, f"{part}_{score.metric}", score.scale)
         colour, dash = styles[optimizer]
         ax.plot(epochs, mean, color=colour, linestyle=dash, linewidth=1.9, zorder=3)
-        ax.fill_between(
-            epochs, mean - std, mean + std, color=colour, alpha=0.16, linewidth=0
-        )
+        # No seed lies beyond what the score can be, so neither does the band.
+        lowest, highest = score.scale * score.lowest, score.scale * score.highest
+        low, high = np.clip([mean - std, mean + std], lowest, highest)
+        ax.fill_between(epochs, low, high, color=colour, alpha=0.16, linewidth=0)
         finite = np.flatnonzero(np.isfinite(mean))
         if len(finite):
             at = finite[-1]

@@ -6,6 +6,7 @@ import os
 import platform
 import sys
 
+from keras_asgld.checks import shortened
 from keras_asgld.runs.files import ExperimentError
 from keras_asgld.version import __version__
 
@@ -26,6 +27,19 @@ def require(package, extra):
     except ImportError as error:
         raise ExperimentError(
             f'{package} is missing; pip install "keras-asgld[{extra}]"'
+        ) from error
+
+
+def start_backend():
+    """Import Keras, and with it the backend that the environment names."""
+    try:
+        with quiet_tensorflow():
+            importlib.import_module("keras")
+    except (ImportError, ValueError) as error:  # Keras's own, of a name it lacks
+        backend = os.environ.get("KERAS_BACKEND", "tensorflow")
+        raise ExperimentError(
+            f"Keras does not start with the backend {shortened(backend)}: "
+            f"{shortened(str(error))}; install it, or set KERAS_BACKEND to another"
         ) from error
 
 

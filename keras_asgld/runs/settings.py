@@ -218,6 +218,7 @@ def known_optimizer(name):
 @functools.cache
 def _known_model(name):
     # Imported here, since it loads Keras, and the command's help should come at once.
+    environment.start_backend()
     with environment.quiet_tensorflow():
         from keras_asgld.models import building
 

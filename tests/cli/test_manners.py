@@ -1,7 +1,10 @@
 """What the command prints and where it writes: no more than is of use, and readable."""
 
 import csv
+import os
+import pathlib
 import re
+import subprocess
 import sys
 import types
 
@@ -13,6 +16,7 @@ from keras_asgld.reports import ensembles, epoch_table, tables
 from keras_asgld.runs import tasks
 from keras_asgld.studies import compare, tune
 
+ROOT = pathlib.Path(__file__).parent.parent.parent
 SMALL = ("--epochs=1", "--train_size=64")
 
 
@@ -23,6 +27,23 @@ def test_train_prints_progress_alone(command, tmp_path):
     assert output == "record and weights: asgld-results/digits-sgd-seed0\n"
     for line in errors.splitlines():
         assert re.match(r"\[1/1\] sgd seed 0: (epoch 1/1, train|test accuracy) ", line)
+
+
+@pytest.mark.parametrize("backend", ["jax", "nonsense"])
+def test_a_backend_that_does_not_start_is_one_line(backend, tmp_path):
+    (tmp_path / "jax.py").write_text("raise ModuleNotFoundError('no jax here')\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-m", "keras_asgld_command", "train", "--epochs=1"],
+        env=os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": path},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    (line,) = done.stderr.splitlines()
+    start = f"keras-asgld: Keras does not start with the backend {backend}: "
+    assert done.returncode == 2 and line.startswith(start)
+    assert not (tmp_path / "asgld-results").exists()
 
 
 @pytest.fixture

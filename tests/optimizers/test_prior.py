@@ -317,7 +317,10 @@ def test_means_must_fit_the_variables(sampler, wrong):
 
 def test_every_variable_needs_a_pattern(sampler):
     optimizer = sampler(examples=N, prior={"bias": None, "kernel": 1.0})
-    with pytest.raises(ValueError, match="a pattern for each variable, here '.*gamma"):
+    with pytest.raises(
+        ValueError,
+        match="`prior` must have a pattern for each variable.*none for '.*gamma",
+    ):
         optimizer.build(made(arrays(0)))
 
 
