@@ -66,9 +66,9 @@ class ScaleFreeASGLD(LangevinOptimizer):
     step, vanishes with the learning rate: a schedule anneals it.
 
     The update count is the optimizer's `iterations`, which with gradient accumulation
-    counts updates. It is saved with the slots. If you set it by hand, steps stay within the
-    bound above: set back to zero, they are shorter for about `1 / (1 - ρ)` steps; set
-    far ahead of slots that are new, they are longer.
+    counts updates. It is saved with the slots. If you set it by hand, steps stay within
+    the bound above: set back to zero, they are shorter for about `1 / (1 - ρ)` steps;
+    set far ahead of slots that are new, they are longer.
 
     Args:
         learning_rate: η, a length. A non-negative float, a
