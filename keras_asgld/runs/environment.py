@@ -55,6 +55,9 @@ def quiet_tensorflow():
         yield
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    if sys.stderr is None:  # a shell has closed it, and 2 is some other file
+        yield
+        return
     sys.stderr.flush()
     kept = os.dup(2)
     nowhere = os.open(os.devnull, os.O_WRONLY)

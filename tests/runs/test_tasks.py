@@ -82,6 +82,7 @@ def test_diabetes_is_standardised_by_its_training_part():
 @pytest.mark.slow
 def test_regression_is_compared_tuned_and_plotted(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")  # narrower tables fold their columns' names
     flags = ["--dataset=diabetes", "--optimizers=asgld,adam", "--epochs=3"]
     assert main(["compare", *flags, "--seeds=2", "--out_dir=out"]) == 0
     assert main(["tune", *flags, "--seeds=1", "--out_dir=tuning"]) == 0
