@@ -106,7 +106,7 @@ OPTIMIZERS = {
         {"learning_rate": 0.001, "momentum": 0.9},
         names=_ADAM_NAMES,
         decay="decoupled",
-        new_layer_rate=0.0001,
+        new_layer_rate=0.0002,
         unfreeze_rate=1e-5,
     ),
     # At temperature 0 these are the protocol's SGD, RMSprop but for its first steps,
