@@ -1,5 +1,6 @@
 """Small settings and a run that can be cut short, shared by the tests."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -14,6 +15,13 @@ from tests.support.processes import ROOT
 # tests send.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish():
+    """Searching all that the imports have made, again and again, takes a tenth."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 @pytest.fixture(autouse=True)
