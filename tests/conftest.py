@@ -21,7 +21,6 @@ def pytest_collection_finish():
     """Searching all that the imports have made, again and again, takes a tenth."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 100)
 
 
 @pytest.fixture(autouse=True)
