@@ -239,6 +239,48 @@ def test_our_defaults_are_those_of_the_recorded_study(script):
     assert defaults.tables(found) == (results / "defaults.md").read_text()
 
 
+def test_remedies_change_the_first_steps_alone(script):
+    script("defaults")
+    remedies = script("remedies")
+
+    def steps(cls, count):
+        variable = keras.Variable(np.zeros(3000, "float32"), name="weight")
+        optimizer = cls(0.01, momentum=0.5, noise=3.0, seed=0)
+        last = variable.numpy()
+        for _ in range(count):
+            before = last
+            optimizer.apply([keras.ops.ones(3000)], [variable])
+            last = keras.ops.convert_to_numpy(variable)
+        return last - before
+
+    same = remedies._changed(lambda mu, C, v, w: (mu, C, 1.0))
+    np.testing.assert_allclose(steps(same, 2), steps(ScaleFreeASGLD, 2), rtol=1e-5)
+    # One gradient has no variance: its mean is itself.
+    np.testing.assert_allclose(steps(remedies.Corrected, 1), -0.04, rtol=1e-5)
+    for cls, mean, spread in [
+        (remedies.MeanCorrected, -0.04, 0.015),
+        (remedies.Warm, -0.0125, 0.0075),
+        (ScaleFreeASGLD, -0.025, 0.015),
+    ]:
+        first = steps(cls, 1)
+        np.testing.assert_allclose(first.mean(), mean, atol=5 * spread / 3000**0.5)
+        np.testing.assert_allclose(first.std(), spread, rtol=0.07)
+    for cls in (remedies.MeanCorrected, remedies.Warm):
+        late, plain = steps(cls, 25), steps(ScaleFreeASGLD, 25)
+        np.testing.assert_allclose(late, plain, rtol=1e-4, atol=1e-6)
+
+
+def test_the_table_of_remedies_is_the_records(script):
+    script("defaults")
+    remedies = script("remedies")
+    docs = BENCHMARKS.parent / "docs"
+    rates = json.loads((docs / "results" / "defaults.json").read_text())
+    found = json.loads((docs / "results" / "remedies.json").read_text())
+    table = remedies.table(found, rates)
+    assert table == (docs / "results" / "remedies.md").read_text()
+    assert table in (docs / "study.md").read_text()
+
+
 def test_the_tables_of_the_study_are_those_of_its_records(script):
     paired = script("paired")
     docs = BENCHMARKS.parent / "docs"

@@ -63,6 +63,7 @@ _WATCHING = {
     "tensorboard": (bool, None, "write event files for TensorBoard"),
 }
 _OVERRIDES = "Optimizers (VALUE for all, or NAME=VALUE,NAME=VALUE)"
+_OPTIMIZERS = (list, "scale-free-asgld,asgld,momentum,adam", f"of {_NAMES}")
 _FOLDER = "default asgld-results/DATASET-MODEL"
 
 GROUPS = {
@@ -72,7 +73,7 @@ GROUPS = {
         },
         "Task": _TASK,
         "Training": {
-            "optimizers": (list, "asgld,momentum,adam", f"of {_NAMES}"),
+            "optimizers": _OPTIMIZERS,
             "seeds": (str, "3", "how many, or a list: 0,1,7"),
             **_TRAINING,
         },
@@ -89,7 +90,7 @@ GROUPS = {
             "validation_size": (int, None, "held out to judge on; default a fifth"),
         },
         "Training": {
-            "optimizers": (list, "asgld,momentum,adam", f"of {_NAMES}"),
+            "optimizers": _OPTIMIZERS,
             "seeds": (str, "1", "how many for each rate, or a list: 0,1,7"),
             **_TRAINING,
         },

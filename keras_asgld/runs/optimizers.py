@@ -54,7 +54,11 @@ _ADAM_NAMES = {"momentum": "beta_1"}
 OPTIMIZERS = {
     "asgld": Named(
         "keras_asgld.optimizers.ASGLD",
-        {"learning_rate": _SGD_RATE, "momentum": 0.9, "noise": 3.0},
+        {
+            "learning_rate": {"digits": 0.3162, "": 0.1},
+            "momentum": 0.9,
+            "noise": 3.0,
+        },
         decay="decoupled",
         seeded=True,
         new_layer_rate=0.005,
@@ -98,9 +102,7 @@ OPTIMIZERS = {
         arguments={"epsilon": 1e-8, "amsgrad": True},
         names=_ADAM_NAMES,
     ),
-    "rmsprop": Named(
-        "keras.optimizers.RMSprop", {"learning_rate": {"digits": 0.01, "": 0.001}}
-    ),
+    "rmsprop": Named("keras.optimizers.RMSprop", {"learning_rate": _ADAM_RATE}),
     "lion": Named(
         "keras.optimizers.Lion",
         {"learning_rate": 0.001, "momentum": 0.9},
@@ -143,10 +145,10 @@ OPTIMIZERS = {
     ),
     "scale-free-asgld": Named(
         "keras_asgld.optimizers.ScaleFreeASGLD",
-        {"learning_rate": _ADAM_RATE, "momentum": 0.9, "noise": 1.0},
+        {"learning_rate": _ADAM_RATE, "momentum": 0.95, "noise": 3.0},
         decay="decoupled",
         seeded=True,
-        new_layer_rate=0.0005,
+        new_layer_rate=0.00025,
     ),
     "sgnht": Named(
         "keras_asgld.optimizers.SGNHT",
