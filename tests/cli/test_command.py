@@ -97,9 +97,15 @@ def put_record(folder, text):
         (["compare", "--seeds=a"], "`seeds` must be"),
         (["compare", "--learning_rate=fast"], "learning_rate=fast"),
         (["compare", "--learning_rate=nan"], "learning_rate=nan"),
-        (["compare", "--learning_rate=sgd=0.1"], "for asgld, momentum, adam here"),
+        (
+            ["compare", "--learning_rate=sgd=0.1"],
+            "for scale-free-asgld, asgld, momentum, adam here",
+        ),
         (["compare", "--optimizers=sgd", "--noise=1"], "taken by none of sgd"),
-        (["compare", "--temperature=1"], "`temperature` is taken by none of asgld"),
+        (
+            ["compare", "--temperature=1"],
+            "`temperature` is taken by none of scale-free",
+        ),
         (["train", "--optimizer=sgld", "--temperature=-1"], "`temperature` must be"),
         (["train", "--momentum=2"], "`momentum` must be in the range [0, 1)"),
         (["train", "--optimizer=adam", "--momentum=1"], "Received: momentum=1"),
