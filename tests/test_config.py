@@ -7,7 +7,7 @@ import pytest
 import keras_asgld
 from keras_asgld import backend
 from tests.support import processes
-from tests.support.family import FAMILY, Member, as_numpy
+from tests.support.family import Member, as_numpy, typical_members
 
 tensorflow_only = pytest.mark.skipif(
     backend.NAME != "tensorflow", reason="is about TensorFlow's own graphs"
@@ -41,7 +41,7 @@ def moved(member, in_graph=False):
     return [as_numpy(v) for v in variables], noise
 
 
-@pytest.mark.parametrize("name", FAMILY)
+@pytest.mark.parametrize("name", typical_members())
 @pytest.mark.parametrize("in_graph", [False, pytest.param(True, marks=tensorflow_only)])
 def test_uncompiled_updates_are_the_compiled_ones(name, in_graph, request):
     values, noise = moved(Member(name), in_graph)

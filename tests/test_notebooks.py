@@ -28,13 +28,8 @@ def test_every_notebook_is_tested():
     assert {path.stem for path in FOLDER.glob("*.ipynb")} == set(execute.NAMES)
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name == "quickstart" else pytest.param(name, marks=pytest.mark.slow)
-        for name in execute.NAMES
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", execute.NAMES)
 def test_notebook_runs_and_shows_what_it_says(name, tmp_path):
     notebook = execute.read(name)
     execute.run(notebook, tmp_path)

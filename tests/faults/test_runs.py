@@ -44,21 +44,18 @@ def interrupted(make_settings, tmp_path, begun):
     return start, begin
 
 
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        ({"seed": 1}, "seed=0, not 1"),
-        ({"weight_decay": 0.1}, "weight_decay=0.0005, not 0.1"),
-        ({"overrides": {"learning_rate": 0.01}}, "hyperparameters="),
-    ],
-)
-def test_a_checkpoint_of_other_settings_is_refused(interrupted, change, words):
+def test_a_checkpoint_of_other_settings_is_refused(interrupted):
     start, begin = interrupted
     folder = begin()
     (folder / "record.json").unlink()
-    with pytest.raises(ExperimentError, match=words):
-        start(**change)
-    assert not (folder / "record.json").exists()
+    for change, words in [
+        ({"seed": 1}, "seed=0, not 1"),
+        ({"weight_decay": 0.1}, "weight_decay=0.0005, not 0.1"),
+        ({"overrides": {"learning_rate": 0.01}}, "hyperparameters="),
+    ]:
+        with pytest.raises(ExperimentError, match=words):
+            start(**change)
+        assert not (folder / "record.json").exists()
     record = start()
     assert record["status"] == "finished" and len(record["epochs"]) == 3
 

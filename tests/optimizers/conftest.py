@@ -1,11 +1,16 @@
 import numpy as np
 import pytest
 
-from tests.support.family import FAMILY, Member
+from tests.support.family import FAMILY, Member, typical_members
 
 
 @pytest.fixture(params=FAMILY)
 def member(request):
+    return Member(request.param)
+
+
+@pytest.fixture(params=typical_members())
+def typical(request):
     return Member(request.param)
 
 

@@ -9,20 +9,31 @@ import pytest
 from keras_asgld import ASGLD, SGLD, CyclicTemperature, Prior, ScaleFreeASGLD, backend
 from keras_asgld.optimizers import packing
 from tests.support import reference
-from tests.support.family import FAMILY, Member, as_numpy, regression_data, small_model
+from tests.support.family import (
+    FAMILY,
+    Member,
+    as_numpy,
+    regression_data,
+    small_model,
+    typical_members,
+)
 
 BACKEND = keras.backend.backend()
 N = 5
 # Small ones, which are updated together, and a large one, whole or in parts.
 SHAPES = {"kernel": (4, 3), "bias": (3,), "gamma": (7,), "wide/kernel": (90, 60)}
 SIGMAS = {"bias": None, "gamma": 0.5, "wide": 0.25, "": 2.0}
+SAMPLERS = [n for n, (_, numbers) in FAMILY.items() if "temperature" in numbers]
 OWN = {"kernel": 2.0, "bias": None, "gamma": 0.5, "wide/kernel": 0.25}
 
 
-@pytest.fixture(
-    params=[n for n, (_, numbers) in FAMILY.items() if "temperature" in numbers]
-)
+@pytest.fixture(params=SAMPLERS)
 def sampler(request):
+    return Member(request.param)
+
+
+@pytest.fixture(params=typical_members(SAMPLERS))
+def typical(request):
     return Member(request.param)
 
 
@@ -119,10 +130,10 @@ def test_schedules_of_the_temperature_are_divided_too(sampler):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16"])
 @pytest.mark.parametrize("mean", [None, "initial"])
-def test_together_and_in_parts_is_as_alone(sampler, mean, dtype, monkeypatch):
+def test_together_and_in_parts_is_as_alone(typical, mean, dtype, monkeypatch):
     if BACKEND == "jax" and dtype == "float64":
         pytest.skip("JAX has float64 only where it is switched on")
-    make = lambda: sampler(examples=N, prior=Prior(SIGMAS, mean))  # noqa: E731
+    make = lambda: typical(examples=N, prior=Prior(SIGMAS, mean))  # noqa: E731
     together = moved(make(), dtype=dtype)
     monkeypatch.setattr(backend, "may_pack", lambda: False)
     monkeypatch.setattr(backend, "may_cut", lambda variable: False)
@@ -175,12 +186,12 @@ def test_without_examples_configurations_are_as_before(sampler):
 
 
 @pytest.mark.parametrize("mean", [None, "initial", "given"])
-def test_saved_and_loaded_model_goes_on_to_the_bit(sampler, tmp_path, mean):
+def test_saved_and_loaded_model_goes_on_to_the_bit(typical, tmp_path, mean):
     x, y = regression_data()
     model = small_model()
     given = [np.full(v.shape, 0.5) for v in model.trainable_variables]
     prior = Prior({"bias": 3.0, "": 0.3}, given if mean == "given" else mean)
-    make = lambda: sampler(seed=None, examples=len(x), prior=prior)  # noqa: E731
+    make = lambda: typical(seed=None, examples=len(x), prior=prior)  # noqa: E731
     # Three models would be compiled; test_saving.py tries compiled ones.
     model.compile(optimizer=make(), loss="mse", run_eagerly=True)
     model.fit(x, y, verbose=0, shuffle=False)

@@ -211,10 +211,10 @@ def test_a_plain_graph_traces_one_compiled_program_a_rank(member, strategy):
 
 
 @tensorflow_only
-def test_an_eager_step_over_many_shapes_warns_of_no_retracing(member, caplog):
+def test_an_eager_step_over_many_shapes_warns_of_no_retracing(typical, caplog):
     import tensorflow as tf
 
-    optimizer = member()
+    optimizer = typical()
     variables = [keras.Variable(np.ones((300, 300 + i), "float32")) for i in range(9)]
     optimizer.build(variables)
     with caplog.at_level("WARNING", logger="tensorflow"):
@@ -223,13 +223,13 @@ def test_an_eager_step_over_many_shapes_warns_of_no_retracing(member, caplog):
 
 
 @tensorflow_only
-def test_a_program_keeps_no_variable_alive(member):
+def test_a_program_keeps_no_variable_alive(typical):
     import gc
     import weakref
 
     import tensorflow as tf
 
-    optimizer, variables = built(member)
+    optimizer, variables = built(typical)
     optimizer.apply([tf.ones(SHAPE)], variables)
     alive = weakref.ref(variables[0].value)
     del optimizer, variables

@@ -31,16 +31,16 @@ def test_configuration_without_a_seed_does_not_repeat_the_noise(
     assert (a != b).all()
 
 
-def test_saved_and_loaded_model_goes_on_to_the_bit(member, tmp_path):
+def test_saved_and_loaded_model_goes_on_to_the_bit(typical, tmp_path):
     x, y = regression_data()
     model = small_model()
-    model.compile(optimizer=member(seed=None), loss="mse")
+    model.compile(optimizer=typical(seed=None), loss="mse")
     model.fit(x, y, epochs=2, verbose=0, shuffle=False)
     model.save(tmp_path / "model.keras")
     model.save_weights(tmp_path / "model.weights.h5")
     whole = keras.saving.load_model(tmp_path / "model.keras")
     weights = small_model(seed=1)
-    weights.compile(optimizer=member(seed=None), loss="mse")
+    weights.compile(optimizer=typical(seed=None), loss="mse")
     weights.optimizer.build(weights.trainable_variables)
     weights.load_weights(tmp_path / "model.weights.h5")
     for each in (model, whole, weights):

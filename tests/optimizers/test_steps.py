@@ -42,13 +42,13 @@ def weights(name, jit_compile):
     ],
     ids=str,
 )
-def test_every_way_to_run_a_step_gives_the_same_noise(member, kwargs):
+def test_every_way_to_run_a_step_gives_the_same_noise(typical, kwargs):
     if BACKEND == "torch" and "jit_compile" in kwargs:
         pytest.skip("Keras's PyTorch backend compiles by torch.compile, not XLA")
     if BACKEND == "torch" and "steps_per_execution" in kwargs:
         pytest.skip("Keras refuses steps_per_execution > 1 on PyTorch")
-    expected = weights(member.name, jit_compile=False)
-    trained = fitted(member, **kwargs)
+    expected = weights(typical.name, jit_compile=False)
+    trained = fitted(typical, **kwargs)
     assert int(trained.optimizer.iterations) == 12
     for a, b in zip(trained.trainable_variables, expected, strict=True):
         # Another order of summation in the gradients; other noise would differ by
@@ -56,10 +56,10 @@ def test_every_way_to_run_a_step_gives_the_same_noise(member, kwargs):
         np.testing.assert_allclose(as_numpy(a), b, atol=5e-5)
 
 
-def test_micro_batches_accumulate_to_the_step_of_the_whole_batch(member):
-    whole = weights(member.name, jit_compile="auto")
+def test_micro_batches_accumulate_to_the_step_of_the_whole_batch(typical):
+    whole = weights(typical.name, jit_compile="auto")
     model = small_model()
-    optimizer = member(gradient_accumulation_steps=4)
+    optimizer = typical(gradient_accumulation_steps=4)
     model.compile(optimizer=optimizer, loss="mse")
     x, y = regression_data()
     model.fit(x, y, epochs=3, batch_size=4, shuffle=False, verbose=0)
@@ -90,16 +90,16 @@ def test_a_step_is_traced_once_for_each_shape(member):
 
 
 @pytest.mark.skipif(BACKEND != "tensorflow", reason="a form of TensorFlow")
-def test_tensorflow_checkpoint_goes_on_to_the_bit(member, tmp_path):
+def test_tensorflow_checkpoint_goes_on_to_the_bit(typical, tmp_path):
     import tensorflow as tf
 
     x, y = regression_data()
-    model = fitted(member)
+    model = fitted(typical)
     path = tf.train.Checkpoint(model=model, optimizer=model.optimizer).save(
         str(tmp_path / "checkpoint")
     )
     restored = small_model(seed=1)
-    restored.compile(optimizer=member(seed=99), loss="mse")
+    restored.compile(optimizer=typical(seed=99), loss="mse")
     restored.optimizer.build(restored.trainable_variables)
     checkpoint = tf.train.Checkpoint(model=restored, optimizer=restored.optimizer)
     checkpoint.restore(path).assert_existing_objects_matched()
@@ -109,7 +109,7 @@ def test_tensorflow_checkpoint_goes_on_to_the_bit(member, tmp_path):
         np.testing.assert_array_equal(as_numpy(a), as_numpy(b))
 
 
-def test_backup_and_restore_goes_on_to_the_bit(member, tmp_path):
+def test_backup_and_restore_goes_on_to_the_bit(typical, tmp_path):
     class Interrupted(Exception):
         pass
 
@@ -120,10 +120,10 @@ def test_backup_and_restore_goes_on_to_the_bit(member, tmp_path):
 
     backup = lambda: keras.callbacks.BackupAndRestore(tmp_path / "backup")  # noqa: E731
     with pytest.raises(Interrupted):
-        fitted(member, callbacks=[backup(), Interrupt()])
-    resumed = fitted(member, callbacks=[backup()])
+        fitted(typical, callbacks=[backup(), Interrupt()])
+    resumed = fitted(typical, callbacks=[backup()])
     assert int(resumed.optimizer.iterations) == 12
     for a, b in zip(
-        resumed.variables, weights(member.name, jit_compile="auto"), strict=True
+        resumed.variables, weights(typical.name, jit_compile="auto"), strict=True
     ):
         np.testing.assert_array_equal(as_numpy(a), b)

@@ -33,6 +33,16 @@ FAMILY = {
     ),
 }
 
+# Where only the way to a rule is tested and not the rule itself, these stand for all:
+# no slot, slots, the count of steps, a number of the whole network. Others are slow.
+TYPICAL = ("SGLD", "ASGLD", "ScaleFreeASGLD", "SGNHT")
+
+
+def typical_members(names=FAMILY):
+    """Names as a test's parameters, of which all but `TYPICAL` are slow."""
+    slow = pytest.mark.slow
+    return [n if n in TYPICAL else pytest.param(n, marks=slow) for n in names]
+
 
 class Member:
     """One optimizer class under the contract tests."""
