@@ -1,0 +1,213 @@
+"""Chains that make each step together: one program over stacked states, on JAX."""
+
+import keras
+import numpy as np
+
+# What `fit` takes; everything else belongs to chains that run one after the other.
+ARGUMENTS = ("batch_size", "shuffle", "validation_data")
+
+
+def check_backend():
+    if keras.backend.backend() != "jax":
+        raise ValueError(
+            "`together` must be False with any backend but JAX. Received: "
+            f"together=True, KERAS_BACKEND={keras.backend.backend()}"
+        )
+
+
+def check_arguments(x, y, callbacks, others):
+    """Raises `ValueError` for what chains that run together do not take."""
+    if callbacks is not None:
+        raise ValueError(
+            "`callbacks` must be None where chains run together. "
+            f"Received: callbacks={callbacks!r}"
+        )
+    unknown = sorted(others.keys() - set(ARGUMENTS))
+    if unknown:
+        raise ValueError(
+            f"`{unknown[0]}` must be left out where chains run together, which take "
+            f"{', '.join(ARGUMENTS)}. Received: {unknown[0]}={others[unknown[0]]!r}"
+        )
+    if others.get("shuffle", True) not in (True, False):
+        raise ValueError(
+            "`shuffle` must be True or False where chains run together. "
+            f"Received: shuffle={others['shuffle']!r}"
+        )
+    for name, value in (("x", x), ("y", y)):
+        leaves = keras.tree.flatten(value)
+        if not leaves or not all(getattr(leaf, "shape", ()) for leaf in leaves):
+            raise ValueError(
+                f"`{name}` must be an array, or arrays, where chains run together. "
+                f"Received: {name} of type {type(value).__name__}"
+            )
+
+
+class _Chain:
+    """What `WeightEnsemble` asks a model for, of one chain among the stacked ones."""
+
+    def __init__(self, stack, chain):
+        self._stack, self._chain = stack, chain
+
+    def __getattr__(self, name):
+        return getattr(self._stack.model, name)
+
+    def get_weights(self):
+        return self._stack.weights(self._chain)
+
+
+class Stack:
+    """The states of several chains of one model, each array with a first axis of them.
+
+    Args:
+        model: A compiled model, as `beginning.check` wants it.
+        begin: A function of a chain's place in the stack that makes model and
+            random numbers those that the chain begins with.
+        count: How many chains there are.
+    """
+
+    def __init__(self, model, begin, count):
+        self.model, self._count = model, count
+        self._variables = [
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+        ]
+        states, self._orders = [], []
+        for chain in range(count):
+            begin(chain)
+            states.append(
+                [[v.value for v in variables] for variables in self._variables]
+            )
+            self._orders.append(np.random.get_state())
+        model.reset_metrics()
+        self._variables.append(model.metrics_variables)
+        self._metrics = [np.asarray(v.value) for v in model.metrics_variables]
+        self._chains, self._whole = _shardings(count)
+        self._state = self._stacked([[*state, self._metrics] for state in states])
+        self._step = _step(model)
+
+    def fit(
+        self,
+        x,
+        y,
+        ensembles,
+        epochs,
+        verbose,
+        batch_size=None,
+        shuffle=True,
+        validation_data=None,
+    ):
+        """The chains' histories; `ensembles` keep their members."""
+        import jax
+
+        data = jax.device_put(keras.tree.map_structure(_array, (x, y)), self._whole)
+        size, batch = len(keras.tree.flatten(data)[0]), batch_size or 32
+        histories = [{} for _ in range(self._count)]
+        for chain, ensemble in enumerate(ensembles):
+            ensemble.set_model(_Chain(self, chain))
+            ensemble.on_train_begin()
+        bar = keras.utils.Progbar(epochs, verbose=int(bool(verbose)), unit_name="epoch")
+        for epoch in range(epochs):
+            self._restore(0)
+            for ensemble in ensembles:
+                ensemble.on_epoch_begin(epoch)
+            # Anew, for a step takes the arrays that it is given.
+            self._state[-1] = self._stacked([self._metrics] * self._count)
+            orders = [self._order(chain, size, shuffle) for chain in range(self._count)]
+            orders = jax.device_put(np.stack(orders), self._chains)
+            for number, first in enumerate(range(0, size, batch)):
+                for ensemble in ensembles:
+                    ensemble.on_train_batch_begin(number)
+                indices = orders[:, first : first + batch]
+                logs, state = self._step(self._state, data, indices)
+                self._state = list(state)
+                for ensemble in ensembles:
+                    ensemble.on_train_batch_end(number)
+            self._restore(0)
+            for ensemble in ensembles:
+                ensemble.on_epoch_end(epoch)
+            self._log(histories, logs, batch, validation_data)
+            bar.update(epoch + 1, values=_means(histories))
+        return histories
+
+    def weights(self, chain):
+        """As `model.get_weights()`, of one chain."""
+        place = {
+            id(variable): array
+            for variables, arrays in zip(self._variables, self._state, strict=True)
+            for variable, array in zip(variables, arrays, strict=True)
+        }
+        return [np.asarray(place[id(w)][chain]) for w in self.model.weights]
+
+    def _stacked(self, states):
+        import jax
+
+        stacked = jax.tree.map(lambda *arrays: jax.numpy.stack(arrays), *states)
+        return jax.device_put(stacked, self._chains)
+
+    def _restore(self, chain):
+        """Gives the model the state of one chain."""
+        for variables, arrays in zip(self._variables, self._state, strict=True):
+            for variable, array in zip(variables, arrays, strict=True):
+                variable.assign(np.asarray(array[chain]))
+
+    def _order(self, chain, size, shuffle):
+        """The examples of a chain's next epoch, as Keras's `fit` draws them."""
+        if not shuffle:
+            return np.arange(size)
+        np.random.set_state(self._orders[chain])
+        order = np.random.permutation(size)
+        self._orders[chain] = np.random.get_state()
+        return order
+
+    def _log(self, histories, logs, batch, validation_data):
+        for chain, history in enumerate(histories):
+            found = {name: float(values[chain]) for name, values in logs.items()}
+            if validation_data is not None:
+                self._restore(chain)
+                judged = self.model.evaluate(
+                    *validation_data, batch_size=batch, verbose=0, return_dict=True
+                )
+                found |= {f"val_{name}": value for name, value in judged.items()}
+            for name, value in found.items():
+                history.setdefault(name, []).append(value)
+
+
+def _step(model):
+    """Keras's training step of the model, over the chains' states and examples."""
+    import jax
+
+    def step(state, data, indices):
+        batch = jax.tree.map(lambda array: array[indices], data)
+        return model.train_step(tuple(state), batch)
+
+    over_chains = jax.vmap(step, in_axes=(0, None, 0))
+    return jax.jit(over_chains, donate_argnums=0)
+
+
+def _shardings(count):
+    """Where arrays of the chains lie, and where all devices have the whole."""
+    import jax
+    from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+    devices = jax.devices()
+    used = max(n for n in range(1, len(devices) + 1) if count % n == 0)
+    mesh = Mesh(np.array(devices[:used]), ("chain",))
+    return (
+        NamedSharding(mesh, PartitionSpec("chain")),
+        NamedSharding(mesh, PartitionSpec()),
+    )
+
+
+def _array(value):
+    """An array as Keras's `fit` takes it: floats are of the default kind."""
+    value = keras.ops.convert_to_numpy(value)
+    return value.astype(keras.config.floatx()) if value.dtype.kind == "f" else value
+
+
+def _means(histories):
+    """The last figures, averaged over the chains, for a progress bar."""
+    return [
+        (name, np.mean([history[name][-1] for history in histories]))
+        for name in histories[0]
+    ]
