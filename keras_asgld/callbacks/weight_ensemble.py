@@ -1,6 +1,7 @@
 """WeightEnsemble: keeps weight samples of a run, and predicts with all of them."""
 
 import contextlib
+import functools
 import os
 import warnings
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import keras
 import numpy as np
 
+from keras_asgld import backend
 from keras_asgld.callbacks.averaging import averaged, probabilities_by_loss
 from keras_asgld.callbacks.example_count import ExampleCount
 from keras_asgld.callbacks.members import Members
@@ -116,13 +118,15 @@ class WeightEnsemble(ExampleCount):
 
     def on_train_begin(self, logs=None):
         optimizer = self._inner_optimizer()
-        self._schedule = getattr(optimizer, "_learning_rate", None)
+        rate = getattr(optimizer, "_learning_rate", None)
         schedule = keras.optimizers.schedules.LearningRateSchedule
-        if self.unit == "cycle" and not isinstance(self._schedule, schedule):
+        if self.unit == "cycle" and not isinstance(rate, schedule):
             raise ValueError(
                 '`unit="cycle"` needs a learning rate that is a schedule. '
                 f"Received: unit='cycle', learning_rate={optimizer.learning_rate!r}"
             )
+        if self.unit == "cycle":
+            self._rate = _reader(rate, compiled=not self.model.run_eagerly)
         self._execution = self.model.steps_per_execution
         self._begun = False
 
@@ -307,7 +311,7 @@ class WeightEnsemble(ExampleCount):
         """Whether step number `step` (from 1) is the last of a learning-rate cycle."""
         if step < 2:
             return False
-        before, last, after = (float(self._schedule(step + i)) for i in (-2, -1, 0))
+        before, last, after = (self._rate(step + i) for i in (-2, -1, 0))
         return before >= last < after
 
     def _store(self, count):
@@ -320,3 +324,18 @@ class WeightEnsemble(ExampleCount):
     def _inner_optimizer(self):
         optimizer = self.model.optimizer
         return getattr(optimizer, "inner_optimizer", optimizer)
+
+
+def _reader(schedule, compiled):
+    """A function from a step to the learning rate, which remembers the last ones.
+
+    Compiled, the schedule is traced once; JAX would compile the conditions in it anew
+    at each call.
+    """
+    rate = backend.compiled(schedule) if compiled else schedule
+
+    @functools.lru_cache(4)
+    def read(step):
+        return float(rate(keras.ops.convert_to_tensor(step, "int32")))
+
+    return read

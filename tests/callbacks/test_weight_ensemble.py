@@ -171,6 +171,24 @@ def test_a_member_at_the_end_of_each_cycle(tmp_path):
         fit(compiled(make("SGLD")), 1, [WeightEnsemble(tmp_path / "a", unit="cycle")])
 
 
+def test_the_rate_is_read_once_a_step_and_its_schedule_traced_once(tmp_path):
+    calls = []
+
+    class Counted(keras.optimizers.schedules.CosineDecayRestarts):
+        def __call__(self, step):
+            calls.append(step)
+            return super().__call__(step)
+
+    schedule = Counted(0.05, 5, t_mul=1.0)
+    ensemble = WeightEnsemble(tmp_path, unit="cycle")
+    fit(compiled(make("SGLD", learning_rate=schedule)), 10, [ensemble])
+    assert ensemble.members.steps() == [5, 10, 15, 20, 25, 30]
+    if keras.backend.backend() == "torch":  # where the optimizer calls it, too
+        assert len(calls) <= 2 * 10 * STEPS + 3
+    else:
+        assert len(calls) <= 5
+
+
 @pytest.mark.skipif(
     keras.backend.backend() == "torch", reason="PyTorch has no steps_per_execution"
 )
