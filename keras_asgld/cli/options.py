@@ -28,6 +28,11 @@ _TASK = {
     "model": (str, None, f"{_MODELS}; default by data set"),
     "image_size": (int, None, "side that pictures are scaled to"),
     "train_size": (int, None, "use only so many training examples"),
+    "augment": (
+        settings.AUGMENTS,
+        "random",
+        "mirrors by chance, or every second epoch with shifts of 2 pixels",
+    ),
 }
 _TRAINING = {
     "epochs": (int, None, f"default by data set, pretrained {stages.EPOCHS}"),
@@ -38,6 +43,12 @@ _TRAINING = {
     ),
     "drop_epochs": (list, None, "epochs after which the rate drops; default at 3/4"),
     "drop_factor": (float, 0.1, "factor of each drop"),
+    "schedule": (
+        settings.SCHEDULES,
+        "steps",
+        "the drops, or up to a peak at 23 % and down to the end",
+    ),
+    "label_smoothing": (float, 0.0, "share of a label spread over all classes"),
     "weight_decay": (float, 5e-4, "factor; 0 for none"),
     "weight_decay_mode": (
         ("auto", "coupled", "decoupled"),
@@ -59,6 +70,7 @@ _HYPERPARAMETERS = {
 }
 _WATCHING = {
     "ensemble": (int, None, "average over the last so many epochs' weights"),
+    "views": (bool, None, "judge the last weights by mirrored and moved pictures too"),
     "monitor": (bool, None, "measure the noise of asgld and its family"),
     "tensorboard": (bool, None, "write event files for TensorBoard"),
 }
@@ -180,14 +192,16 @@ def _check_names(names, arguments):
 
 
 def _frozen(recipe, given):
-    """A recipe's flags; none of them may be given beside it."""
+    """A recipe's flags, beside which only some of the others may be given."""
     for name in given:
         if name not in recipes.FREE:
             raise ExperimentError(
                 f"`recipe` fixes all but {', '.join(recipes.FREE[1:])}: "
                 f"leave out --{name}. Received: recipe={recipe}"
             )
-    return recipes.RECIPES[recipe].flags
+    chosen = recipes.RECIPES[recipe]
+    others = {n: v for n, v in chosen.unless_given.items() if n not in given}
+    return chosen.flags | others
 
 
 def help_text(command):

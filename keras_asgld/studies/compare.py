@@ -84,9 +84,16 @@ def _draw(folder, results, recipe):
 
 def _describe(results):
     """The table's title: the task, and what its numbers are."""
-    epochs = tables.of_last_epochs(results[0]["settings"]["epochs"])
+    settings = results[0]["settings"]
+    epochs = tables.of_last_epochs(settings["epochs"], settings.get("schedule"))
     mean = "mean ± std" if tables.seeds(results) > 1 else "mean"
-    return f"{_trained(results)}: {mean} of {epochs}"
+    text = f"{_trained(results)}: {mean} of {epochs}"
+    one = tables.of_last_epochs(1)
+    return (
+        f"{text}, by views of {one}"
+        if settings.get("views") and epochs != one
+        else text
+    )
 
 
 def _trained(results):
