@@ -23,7 +23,7 @@ def test_the_views_are_the_picture_two_shifts_and_their_mirrors():
     np.testing.assert_array_equal(found[0], x)
     for plain, mirror in zip(found[::2], found[1::2], strict=True):
         np.testing.assert_array_equal(mirror, plain[:, :, ::-1])
-    left, right = found[2], found[4]  # beyond an edge is the pixel within it
+    right, left = found[2], found[4]  # beyond an edge is the pixel within it
     np.testing.assert_array_equal(left[:, 1:, 1:], x[:, :-1, :-1])
     np.testing.assert_array_equal(left[:, 0, 1:], x[:, 1, :-1])
     np.testing.assert_array_equal(right[:, :-1, :-1], x[:, 1:, 1:])
