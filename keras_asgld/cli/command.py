@@ -261,7 +261,6 @@ def _plan(values, optimizers, seeds):
             flags=values,
             ensemble=values.get("ensemble"),
             monitor=values.get("monitor") or None,
-            views=values.get("views") or None,
             validation_size=values.get("validation_size") or 0,
         )
         for seed in seeds

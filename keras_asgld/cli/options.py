@@ -14,10 +14,7 @@ from keras_asgld.runs.files import ExperimentError
 from keras_asgld.studies import recipes
 
 _NAMES = ", ".join(named.OPTIMIZERS)
-_DECOUPLED = ", ".join(
-    n for n, row in named.OPTIMIZERS.items() if row.decay != "coupled"
-)
-_MODELS = "digits, cnn, resnet34, densenet121, applications/MobileNetV2, hub/HANDLE, …"
+_MODELS = "cnn, resnet34, applications/NAME, hub/HANDLE, …"
 
 MOST_SEEDS = 10_000
 
@@ -25,13 +22,13 @@ MOST_SEEDS = 10_000
 _TASK = {
     "dataset": (tuple(tasks.TASKS), "digits", "data set"),
     "data_dir": (str, None, "prepared TFDS directory, or one with cifar10.npz"),
-    "model": (str, None, f"{_MODELS}; default by data set"),
+    "model": (str, None, f"{_MODELS}; by data set"),
     "image_size": (int, None, "side that pictures are scaled to"),
     "train_size": (int, None, "use only so many training examples"),
     "augment": (
         settings.AUGMENTS,
         "random",
-        "mirrors by chance, or every second epoch with shifts of 2 pixels",
+        "mirrors by chance or by turns",
     ),
 }
 _TRAINING = {
@@ -46,14 +43,14 @@ _TRAINING = {
     "schedule": (
         settings.SCHEDULES,
         "steps",
-        "the drops, or up to a peak at 23 % and down to the end",
+        "the drops, or up and down",
     ),
     "label_smoothing": (float, 0.0, "share of a label spread over all classes"),
     "weight_decay": (float, 5e-4, "factor; 0 for none"),
     "weight_decay_mode": (
         ("auto", "coupled", "decoupled"),
         "auto",
-        f"coupled: L2 in the gradient; auto: so but for {_DECOUPLED}",
+        "auto: by optimizer",
     ),
     "jit_compile": (("auto", "on", "off"), "auto", "compile the step with XLA"),
     "mixed_precision": stages.PRECISION,
@@ -70,7 +67,6 @@ _HYPERPARAMETERS = {
 }
 _WATCHING = {
     "ensemble": (int, None, "average over the last so many epochs' weights"),
-    "views": (bool, None, "judge the last weights by mirrored and moved pictures too"),
     "monitor": (bool, None, "measure the noise of asgld and its family"),
     "tensorboard": (bool, None, "write event files for TensorBoard"),
 }
@@ -79,9 +75,7 @@ _FOLDER = "default asgld-results/DATASET-MODEL"
 
 GROUPS = {
     "compare": {
-        "Recipe": {
-            "recipe": (tuple(recipes.RECIPES), None, "run this, frozen, as it is named")
-        },
+        "Recipe": {"recipe": (tuple(recipes.RECIPES), None, "a frozen plan")},
         "Task": _TASK,
         "Training": {
             "optimizers": (list, "asgld,momentum,adam", f"of {_NAMES}"),

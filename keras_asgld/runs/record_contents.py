@@ -167,8 +167,10 @@ def _calibration_fault(calibration):
 def _views_fault(record):
     found = record.get("views")
     if found is None:
-        asked = record["settings"].get("views") and record["status"] == "finished"
-        return "`views` is missing, though it was asked for" if asked else None
+        settings, finished = record["settings"], record["status"] == "finished"
+        alternating = settings.get("augment") == "alternating"
+        wanted = alternating and finished and not settings.get("validation_size")
+        return "`views` is missing, though mirrors alternate" if wanted else None
     if not isinstance(found, dict):
         return "`views` is of the wrong type"
     for name in VIEWS:

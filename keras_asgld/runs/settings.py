@@ -29,10 +29,9 @@ class Settings:
 
     `image_size` and `train_size` of None leave the data set as it is. `ensemble` is
     the number of last epochs whose weights are averaged over, or None; `monitor` is
-    True where the noise is measured, else None; `views` is True where the last weights
-    are also judged by several views of each test picture, else None. With a
-    `validation_size` the run is judged on that many training examples, which it is not
-    trained on, and never sees the test set.
+    True where the noise is measured, else None. With a `validation_size` the run is
+    judged on that many training examples, which it is not trained on, and never sees
+    the test set.
     """
 
     dataset: str
@@ -58,7 +57,6 @@ class Settings:
     schedule: str = "steps"
     label_smoothing: float = 0.0
     augment: str = "random"
-    views: bool | None = None
 
     def __post_init__(self):
         _known("dataset", self.dataset, TASKS)
@@ -123,11 +121,9 @@ class Settings:
     def _check_recent(self):
         """Check what goes with a rate that rises and falls within a few epochs."""
         task = TASKS[self.dataset]
-        nothing = f"with --dataset={self.dataset}, where nothing is mirrored"
         good = task.mirror or self.augment == "random"
-        _check("augment", self.augment, good, f"random {nothing}")
-        good = task.mirror or not self.views
-        _check("views", self.views, good, f"left out {nothing}")
+        constraint = f"random with --dataset={self.dataset}, where nothing is mirrored"
+        _check("augment", self.augment, good, constraint)
         smoothing = self.label_smoothing
         _check("label_smoothing", smoothing, 0 <= smoothing < 1, "in the range [0, 1)")
         good = task.score is ACCURACY or not smoothing
@@ -142,6 +138,14 @@ class Settings:
     @property
     def label(self):
         return f"{self.optimizer} seed {self.seed}"
+
+    @property
+    def by_views(self):
+        """Whether the last weights are judged by several views of a test picture too.
+
+        They are where training has shown both sides of each picture, and its shifts.
+        """
+        return self.augment == "alternating" and not self.validation_size
 
     @property
     def judged_on(self):

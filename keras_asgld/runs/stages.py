@@ -17,7 +17,7 @@ FLAGS = {
 PRECISION = (
     ("off", "auto", "bfloat16", "float16"),
     "off",
-    "compute in that dtype; auto: bfloat16 where the processor has it",
+    "auto: if the CPU has bfloat16",
 )
 CLIPNORM = 1.0
 # What is pretrained needs less than a data set's task, which trains from nothing.

@@ -154,7 +154,7 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
         ensemble = watching.ensemble(settings, place)
         ensemble.set_model(model)
         record["calibration"] = probabilities.measure(model, ensemble, data)
-    if settings.views and record["status"] == "finished":
+    if settings.by_views and record["status"] == "finished":
         record["views"] = views.measure(model, data)
     if keep_weights:
         with files.replacing(place / WEIGHTS) as partial:

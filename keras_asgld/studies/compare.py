@@ -87,13 +87,10 @@ def _describe(results):
     settings = results[0]["settings"]
     epochs = tables.of_last_epochs(settings["epochs"], settings.get("schedule"))
     mean = "mean ± std" if tables.seeds(results) > 1 else "mean"
-    text = f"{_trained(results)}: {mean} of {epochs}"
-    one = tables.of_last_epochs(1)
-    return (
-        f"{text}, by views of {one}"
-        if settings.get("views") and epochs != one
-        else text
-    )
+    last = tables.of_last_epochs(1)
+    judged = any("views" in record for record in results) and epochs != last
+    views = f", by views of {last}" if judged else ""
+    return f"{_trained(results)}: {mean} of {epochs}{views}"
 
 
 def _trained(results):

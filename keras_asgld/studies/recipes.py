@@ -91,7 +91,6 @@ _FAST = {
     "schedule": "triangle",
     "label_smoothing": 0.2,
     "weight_decay": 0.00133,
-    "views": True,
 }
 _FAST_UNLESS_GIVEN = {"mixed_precision": "auto"}
 

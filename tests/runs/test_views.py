@@ -85,7 +85,7 @@ def record(accuracies, seed=0):
             "model": "airbench",
             "optimizer": "sgd",
             "seed": seed,
-            "views": True,
+            "augment": "alternating",
         },
         "versions": {},
         "machine": {},
@@ -127,8 +127,14 @@ def test_a_changed_record_is_found_out(found, fault):
 
 
 def test_digits_have_no_mirror_image(make_settings):
-    for name, value in {"views": True, "augment": "alternating"}.items():
-        with pytest.raises(
-            ExperimentError, match=f"`{name}` must be .* with --dataset=digits, where"
-        ):
-            make_settings(**{name: value})
+    with pytest.raises(
+        ExperimentError, match="`augment` must be random with --dataset=digits, where"
+    ):
+        make_settings(augment="alternating")
+
+
+def test_a_run_of_tune_never_sees_the_test_pictures(make_settings):
+    chosen = {"dataset": "cifar10", "augment": "alternating"}
+    assert make_settings(**chosen).by_views
+    assert not make_settings(**chosen, validation_size=10).by_views
+    assert not make_settings(dataset="cifar10").by_views

@@ -128,7 +128,6 @@ def test_interrupted_and_resumed_equals_uninterrupted(
         weight_decay=0.00133,
         drop_factor=0.1,
         jit_compile="auto",
-        views=True,
         **SMALL,
     )
 

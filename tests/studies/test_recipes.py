@@ -44,7 +44,7 @@ def test_recipes_give_flags_that_exist_and_settings_that_are_sound(name):
 
 def _fields(flags):
     names = {"model", "epochs", "batch_size", "weight_decay", "drop_factor"}
-    names |= {"schedule", "label_smoothing", "augment", "views"}
+    names |= {"schedule", "label_smoothing", "augment"}
     fields = {"drop_factor": 0.1} | {n: flags[n] for n in names & flags.keys()}
     return fields | {"seed": 0, "image_size": 16, "train_size": 9, "jit_compile": "on"}
 
@@ -56,7 +56,7 @@ def test_cifar10_in_minutes_is_trained_as_published(name):
     assert values["model"] == f"airbench{narrow}" and values["dataset"] == "cifar10"
     assert (values["schedule"], values["augment"]) == ("triangle", "alternating")
     assert (values["label_smoothing"], values["batch_size"]) == (0.2, 1024)
-    assert values["views"] is True and values["mixed_precision"] == "auto"
+    assert values["mixed_precision"] == "auto"
     given = options.parse("compare", [f"--recipe={name}", "--mixed_precision=off"])
     assert given[0] == values | {"mixed_precision": "off"}
     # The published rate of 11.5 and decay of .0153 are of a loss that is a sum over
@@ -99,7 +99,6 @@ def test_controls_share_one_effective_step():
         "--epochs=3",
         "--optimizers=sgd",
         "--noise=1",
-        "--views=false",
         "--schedule=steps",
         "--augment=random",
         "--label_smoothing=0",
