@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import re
 import textwrap
 
 from absl import flags
@@ -14,13 +15,16 @@ from keras_asgld.runs.files import ExperimentError
 from keras_asgld.studies import recipes
 
 _NAMES = ", ".join(named.OPTIMIZERS)
+_DECOUPLED = ", ".join(
+    n for n, row in named.OPTIMIZERS.items() if row.decay != "coupled"
+)
 _MODELS = "cnn, resnet34, applications/NAME, hub/HANDLE, …"
 
 MOST_SEEDS = 10_000
 
 # Group → flag → (kind, default, help). A kind that is a tuple lists the choices.
 _TASK = {
-    "dataset": (tuple(tasks.TASKS), "digits", "data set"),
+    "dataset": (tuple(tasks.TASKS), "digits", "task"),
     "data_dir": (str, None, "prepared TFDS directory, or one with cifar10.npz"),
     "model": (str, None, f"{_MODELS}; by data set"),
     "image_size": (int, None, "side that pictures are scaled to"),
@@ -50,7 +54,7 @@ _TRAINING = {
     "weight_decay_mode": (
         ("auto", "coupled", "decoupled"),
         "auto",
-        "auto: by optimizer",
+        f"coupled: L2 in the gradient; auto: so but for {_DECOUPLED}",
     ),
     "jit_compile": (("auto", "on", "off"), "auto", "compile the step with XLA"),
     "mixed_precision": stages.PRECISION,
@@ -108,7 +112,7 @@ GROUPS = {
     "train": {
         "Task": _TASK,
         "Training": {
-            "optimizer": (tuple(named.OPTIMIZERS), "asgld", "optimizer"),
+            "optimizer": (tuple(named.OPTIMIZERS), "asgld", "one of"),
             "seed": (int, 0, "of weights, batches and noise"),
             **_TRAINING,
             "strategy": (settings.STRATEGIES, "one", "tf.distribute strategy"),
@@ -128,9 +132,8 @@ GROUPS = {
 _ABOUT = {
     "compare": """keras-asgld compare [flags]
 
-Trains several optimizers from the same weights on the same batches; writes
-records, a table and the learning curves. After an interruption the same command
-goes on where it stopped.""",
+Trains several optimizers from the same weights on the same batches; writes records, a
+table and curves. After an interruption the same command goes on where it stopped.""",
     "tune": """keras-asgld tune [flags]
 
 Tries five learning rates for each optimizer, a factor of sqrt(10) apart, and more
@@ -206,10 +209,16 @@ def help_text(command):
         for name, (kind, default, text) in rows.items():
             flag = f"--{name}" + (f"={default}" if default is not None else "")
             choices = f" ({'|'.join(kind)})" if isinstance(kind, tuple) else ""
-            lines += textwrap.wrap(
-                f"  {flag:<33} {text}{choices}", 96, subsequent_indent=" " * 36
+            lines += _Wrapper(width=96, subsequent_indent=" " * 36).wrap(
+                f"  {flag:<33} {text}{choices}"
             )
     return "\n".join(lines)
+
+
+class _Wrapper(textwrap.TextWrapper):
+    """Breaks lines at spaces and between choices, never within a name."""
+
+    wordsep_re = re.compile(r"(\s+|(?<=\|))")
 
 
 class _Integer(flags.IntegerParser):
