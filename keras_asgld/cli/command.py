@@ -245,6 +245,9 @@ def _plan(values, optimizers, seeds):
         "weight_decay_mode",
         "drop_factor",
         "jit_compile",
+        "schedule",
+        "label_smoothing",
+        "augment",
     )
     return [
         settings.make(
@@ -282,6 +285,7 @@ def _load_data(values, chosen):
             image_size=chosen.image_size,
             train_size=chosen.train_size,
             validation_size=chosen.validation_size,
+            augment=True if chosen.augment == "random" else chosen.augment,
         )
     except (data.DataError, ValueError) as error:
         raise ExperimentError(" ".join(str(error).split())) from error

@@ -3,6 +3,7 @@
 import functools
 import itertools
 import math
+import re
 import textwrap
 
 from absl import flags
@@ -17,17 +18,22 @@ _NAMES = ", ".join(named.OPTIMIZERS)
 _DECOUPLED = ", ".join(
     n for n, row in named.OPTIMIZERS.items() if row.decay != "coupled"
 )
-_MODELS = "digits, cnn, resnet34, densenet121, applications/MobileNetV2, hub/HANDLE, …"
+_MODELS = "cnn, resnet34, applications/NAME, hub/HANDLE, …"
 
 MOST_SEEDS = 10_000
 
 # Group → flag → (kind, default, help). A kind that is a tuple lists the choices.
 _TASK = {
-    "dataset": (tuple(tasks.TASKS), "digits", "data set"),
+    "dataset": (tuple(tasks.TASKS), "digits", "task"),
     "data_dir": (str, None, "prepared TFDS directory, or one with cifar10.npz"),
-    "model": (str, None, f"{_MODELS}; default by data set"),
+    "model": (str, None, f"{_MODELS}; by data set"),
     "image_size": (int, None, "side that pictures are scaled to"),
     "train_size": (int, None, "use only so many training examples"),
+    "augment": (
+        settings.AUGMENTS,
+        "random",
+        "mirrors by chance or by turns",
+    ),
 }
 _TRAINING = {
     "epochs": (int, None, f"default by data set, pretrained {stages.EPOCHS}"),
@@ -38,6 +44,12 @@ _TRAINING = {
     ),
     "drop_epochs": (list, None, "epochs after which the rate drops; default at 3/4"),
     "drop_factor": (float, 0.1, "factor of each drop"),
+    "schedule": (
+        settings.SCHEDULES,
+        "steps",
+        "the drops, or up and down",
+    ),
+    "label_smoothing": (float, 0.0, "share of a label spread over all classes"),
     "weight_decay": (float, 5e-4, "factor; 0 for none"),
     "weight_decay_mode": (
         ("auto", "coupled", "decoupled"),
@@ -68,9 +80,7 @@ _FOLDER = "default asgld-results/DATASET-MODEL"
 
 GROUPS = {
     "compare": {
-        "Recipe": {
-            "recipe": (tuple(recipes.RECIPES), None, "run this, frozen, as it is named")
-        },
+        "Recipe": {"recipe": (tuple(recipes.RECIPES), None, "a frozen plan")},
         "Task": _TASK,
         "Training": {
             "optimizers": _OPTIMIZERS,
@@ -103,7 +113,7 @@ GROUPS = {
     "train": {
         "Task": _TASK,
         "Training": {
-            "optimizer": (tuple(named.OPTIMIZERS), "asgld", "optimizer"),
+            "optimizer": (tuple(named.OPTIMIZERS), "asgld", "one of"),
             "seed": (int, 0, "of weights, batches and noise"),
             **_TRAINING,
             "strategy": (settings.STRATEGIES, "one", "tf.distribute strategy"),
@@ -123,9 +133,8 @@ GROUPS = {
 _ABOUT = {
     "compare": """keras-asgld compare [flags]
 
-Trains several optimizers from the same weights on the same batches; writes
-records, a table and the learning curves. After an interruption the same command
-goes on where it stopped.""",
+Trains several optimizers from the same weights on the same batches; writes records, a
+table and curves. After an interruption the same command goes on where it stopped.""",
     "tune": """keras-asgld tune [flags]
 
 Tries five learning rates for each optimizer, a factor of sqrt(10) apart, and more
@@ -181,14 +190,16 @@ def _check_names(names, arguments):
 
 
 def _frozen(recipe, given):
-    """A recipe's flags; none of them may be given beside it."""
+    """A recipe's flags, beside which only some of the others may be given."""
     for name in given:
         if name not in recipes.FREE:
             raise ExperimentError(
                 f"`recipe` fixes all but {', '.join(recipes.FREE[1:])}: "
                 f"leave out --{name}. Received: recipe={recipe}"
             )
-    return recipes.RECIPES[recipe].flags
+    chosen = recipes.RECIPES[recipe]
+    others = {n: v for n, v in chosen.unless_given.items() if n not in given}
+    return chosen.flags | others
 
 
 def help_text(command):
@@ -199,10 +210,16 @@ def help_text(command):
         for name, (kind, default, text) in rows.items():
             flag = f"--{name}" + (f"={default}" if default is not None else "")
             choices = f" ({'|'.join(kind)})" if isinstance(kind, tuple) else ""
-            lines += textwrap.wrap(
-                f"  {flag:<33} {text}{choices}", 96, subsequent_indent=" " * 36
+            lines += _Wrapper(width=96, subsequent_indent=" " * 36).wrap(
+                f"  {flag:<33} {text}{choices}"
             )
     return "\n".join(lines)
+
+
+class _Wrapper(textwrap.TextWrapper):
+    """Breaks lines at spaces and between choices, never within a name."""
+
+    wordsep_re = re.compile(r"(\s+|(?<=\|))")
 
 
 class _Integer(flags.IntegerParser):

@@ -43,11 +43,12 @@ class _Training(_Batches):
 
     def __init__(self, data, initial_epoch):
         super().__init__(data, data.train_examples)
-        ways = data.preprocessing.ways
+        ways, alternating = data.preprocessing.ways, data.preprocessing.alternating
 
         @functools.lru_cache(maxsize=1)
         def epoch_plan(epoch):
-            return plan(data.seed, initial_epoch + epoch, self._count, ways)
+            epoch += initial_epoch
+            return plan(data.seed, epoch, self._count, ways, alternating)
 
         self._plan = epoch_plan
 

@@ -1,6 +1,6 @@
 """`load`: from a data set's name to its pipelines."""
 
-from keras_asgld.checks import check_boolean, check_choice, check_integer, require
+from keras_asgld.checks import check_choice, check_integer, require
 from keras_asgld.data import (
     breast_cancer,
     cifar10,
@@ -29,6 +29,9 @@ DATASETS = tuple(_SOURCES)
 
 # What a network is trained on before it is fine-tuned, and in which batches.
 EXAMPLES_BEFORE, BATCH_BEFORE = 3000, 64
+
+# Pixels by which pictures are moved where mirrors alternate (Jordan 2024).
+_SHIFT = 2
 
 _LARGEST = 2**63 - 1  # what an int64 holds
 
@@ -94,7 +97,9 @@ def load(
         validation_size: Non-negative integer, examples taken from the training part,
             each class with its share; never trained on.
         augment: Whether training pictures are cropped and mirrored, where the data set
-            has such augmentation.
+            has such augmentation. With `"alternating"` a picture is mirrored in every
+            second epoch, so that two epochs show both sides of each, and crops are from
+            pictures padded by 2 pixels of their reflection.
 
     Raises:
         ValueError: On an argument outside its range.
@@ -104,7 +109,9 @@ def load(
     check_integer("batch_size", batch_size, 1, _LARGEST)
     check_integer("seed", seed, 0, _LARGEST)
     check_integer("validation_size", validation_size)
-    check_boolean("augment", augment)
+    if augment != "alternating":
+        constraint = "True, False or 'alternating'"
+        require(isinstance(augment, bool), "augment", augment, constraint)
     if image_size is not None:
         check_integer("image_size", image_size, 1)
     if train_size is not None:
@@ -115,6 +122,12 @@ def load(
         "image_size",
         image_size,
         f"None for {name}, which has no pictures",
+    )
+    require(
+        augment != "alternating" or source.mirror,
+        "augment",
+        augment,
+        f"True or False for {name}, where nothing is mirrored",
     )
     train, test = source.read(data_dir)
     before = None
@@ -207,12 +220,16 @@ def _prepare(
 def _for_pictures(source, examples, image_size, augment):
     own_size = examples.inputs.shape[1]
     size = image_size or own_size
-    padding = round(source.padding * min(size, own_size) / own_size)
+    alternating = augment == "alternating"
+    padding = _SHIFT if alternating else source.padding
+    padding = round(padding * min(size, own_size) / own_size)
     return Preprocessing(
         white=source.white,
         mean=source.mean,
         std=source.std,
         size=size,
         padding=padding if augment else 0,
-        mirror=source.mirror and augment,
+        mirror=source.mirror and bool(augment),
+        alternating=alternating,
+        reflect=alternating,
     )

@@ -4,6 +4,7 @@ import dataclasses
 import math
 
 import keras
+from keras import ops
 
 from keras_asgld.checks import check_integer
 from keras_asgld.data.preprocessing import AsStored, Preprocessing
@@ -93,6 +94,18 @@ class Data:
     def steps_per_epoch(self):
         """Batches in a training epoch, the last, smaller one included."""
         return math.ceil(self.train_size / self.batch_size)
+
+    def plain(self, count):
+        """Returns the first training inputs as a batch has them, but as they stand.
+
+        Args:
+            count: Positive integer, how many at most.
+
+        Returns:
+            A NumPy array; pictures in it are neither cut nor mirrored.
+        """
+        inputs = self.train_examples.inputs[:count]
+        return ops.convert_to_numpy(self.preprocessing.normalise(inputs))
 
     def train(self, initial_epoch=0):
         """Returns an endless pipeline of training batches, from an epoch on.

@@ -8,22 +8,33 @@ import numpy as np
 
 _32_BITS = np.uint64(2**32 - 1)
 _ROUNDS = 10
+_NO_EPOCH = 2**63 - 1  # stands for an epoch where a number belongs to none
 
 
-def plan(seed, epoch, count, ways):
+def plan(seed, epoch, count, ways, alternating=False):
     """Returns the order of `count` examples in an epoch, and random draws for each.
 
     Args:
         seed, epoch: Non-negative integers below 2**63.
         count: Positive integer.
         ways: How many values each column of the draws may take.
+        alternating: Whether the last column, of two values, is each time the other one
+            than in the epoch before, beginning with the example's `sides`.
 
     Returns:
         A permutation of `range(count)`, int32 `[count]`, and the draws, int32
         `[count, len(ways)]`, uniform over `range(ways[i])` in column `i`.
     """
     order_seed, draw_seed = _split((seed, epoch))
-    return shuffled(count, order_seed), draw(count, ways, draw_seed)
+    order, draws = shuffled(count, order_seed), draw(count, ways, draw_seed)
+    if alternating:
+        draws[:, -1] = (sides(seed, count)[order] + epoch) % 2
+    return order, draws
+
+
+def sides(seed, count):
+    """A zero or a one for each example, in any epoch the same: int32 `[count]`."""
+    return draw(count, (2,), _split((seed, _NO_EPOCH))[1])[:, 0]
 
 
 def shuffled(count, seed):

@@ -39,6 +39,7 @@ class AsStored:
     """What happens to inputs that are stored as the network takes them: nothing."""
 
     ways = (1, 1, 1)
+    alternating = False
 
     def augment(self, inputs, draws):
         return inputs
@@ -59,9 +60,12 @@ class Preprocessing:
         mean, std: One number for each channel, in units of `white`.
         size: Height and width of the result; stored pictures smaller than this are
             enlarged (bilinear) after the crop.
-        padding: Pixels of black around a stored picture before a crop of its own size
-            is cut from it; 0 for none.
+        padding: Pixels around a stored picture before a crop of its own size is cut
+            from it; 0 for none.
         mirror: Whether every second picture, by chance, is mirrored left to right.
+        alternating: Whether a picture is mirrored in every second epoch instead, from
+            the first or the second on by chance.
+        reflect: Whether the padding is the picture's reflection, not black.
     """
 
     white: float
@@ -70,6 +74,8 @@ class Preprocessing:
     size: int
     padding: int = 0
     mirror: bool = False
+    alternating: bool = False
+    reflect: bool = False
 
     @property
     def ways(self):
@@ -86,19 +92,24 @@ class Preprocessing:
         if max(self.ways) == 1:
             return pictures
         height, width, channels = pictures.shape[1:]
-        pad = (self.padding, self.padding)
-        padded = ops.pad(pictures, ((0, 0), pad, pad, (0, 0)))
-        tall, wide = height + 2 * self.padding, width + 2 * self.padding
+        tall, wide = height, width
+        if not self.reflect:
+            pad = (self.padding, self.padding)
+            pictures = ops.pad(pictures, ((0, 0), pad, pad, (0, 0)))
+            tall, wide = pictures.shape[1:3]
 
         draws = ops.convert_to_tensor(draws)
         top, left, mirrored = (draws[:, i, None] for i in range(3))
         rows = top + ops.arange(height, dtype="int32")
         columns = ops.arange(width, dtype="int32")
         columns = left + ops.where(mirrored == 1, width - 1 - columns, columns)
+        if self.reflect:
+            rows = _reflected(rows - self.padding, height)
+            columns = _reflected(columns - self.padding, width)
         picture = ops.arange(ops.shape(pictures)[0], dtype="int32")[:, None, None]
         pixels = (picture * tall + rows[:, :, None]) * wide + columns[:, None, :]
         # One gather of whole pixels; a gather along each axis would copy twice.
-        return ops.take(ops.reshape(padded, (-1, channels)), pixels, axis=0)
+        return ops.take(ops.reshape(pictures, (-1, channels)), pixels, axis=0)
 
     def normalise(self, pictures):
         """Returns (pictures / white - mean) / std, float32."""
@@ -109,3 +120,9 @@ class Preprocessing:
         white = np.float32(self.white)
         mean = ops.convert_to_tensor(white * np.float32(self.mean))
         return (pictures - mean) / ops.convert_to_tensor(white * np.float32(self.std))
+
+
+def _reflected(places, length):
+    """Places on a line of pixels, with those outside of it thrown back at its ends."""
+    places = ops.absolute(places)
+    return ops.minimum(places, 2 * (length - 1) - places)

@@ -7,6 +7,7 @@ import random
 
 from keras_asgld.checks import check_seed
 from keras_asgld.models import pretrained
+from keras_asgld.models.airbench import airbench
 from keras_asgld.models.applications import (
     PREFIX,
     application,
@@ -31,6 +32,8 @@ _BUILDERS = {
     "cnn": small_cnn,
     "cnn-narrow": functools.partial(small_cnn, width=16),
     "cnn-plain": plain_cnn,
+    "airbench": airbench,
+    "airbench-narrow": functools.partial(airbench, widths=(64, 128, 128)),
     "gru": gru,
     "mlp": mlp,
     "autoencoder": autoencoder,

@@ -35,7 +35,8 @@ def draw(path, records, title):
         ax.plot(scores, [place] * len(scores), "o", color="#D55E00", ms=5)
     ax.set_yticks(range(len(values)), [drawing.plain(name, 30) for name in values])
     ax.invert_yaxis()
-    epochs = tables.of_last_epochs(records[0]["settings"]["epochs"])
+    settings = records[0]["settings"]
+    epochs = tables.of_last_epochs(settings["epochs"], settings.get("schedule"))
     ax.set_xlabel(
         f"test {score.title}: a dot is a run, its mean of {epochs}; "
         "a bar is the mean of the runs",

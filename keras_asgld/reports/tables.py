@@ -6,23 +6,28 @@ from rich import box
 from rich.table import Table
 
 from keras_asgld.runs import tasks
+from keras_asgld.runs.record_contents import VIEWS
 
 LAST_EPOCHS = 3
+_VIEWS = [name for name in VIEWS if name != "1"]  # which the test accuracy is
 
 
 def summarize(records):
     """One row for each optimizer, in the order in which they come.
 
     A run's number is the mean of its last epochs (three, or all where there are
-    fewer), never its best: choosing an epoch by its test score would bias it. A
-    row holds the mean and the standard deviation (n - 1) over the seeds of the
-    runs that finished; failed ones are counted separately.
+    fewer; the last alone where the rate falls to the end), never its best: choosing an
+    epoch by its test score would bias it. A row holds the mean and the standard
+    deviation (n - 1) over the seeds of the runs that finished; failed ones are counted
+    separately.
 
     Returns:
         A list of dicts: `optimizer`, `hyperparameters`, `finished`, `failed`, for
         each of `test_METRIC`, `test_loss` and `train_METRIC` a dict of `mean` and
         `std` (None where there are too few runs), and `step_seconds`, the
-        median over all epochs. METRIC is the task's, such as `accuracy`.
+        median over all epochs; `views`, such dicts by the number of views of each test
+        picture, where runs were judged by several. METRIC is the task's, such as
+        `accuracy`.
     """
     groups = {}
     for record in records:
@@ -39,15 +44,22 @@ def _row(optimizer, records):
         "failed": sum(record["status"] == "failed" for record in records),
     }
     for name in _numbers(tasks.score(records[0]["settings"])):
-        values = [last(record, name) for record in finished]
-        row[name] = {
-            "mean": statistics.fmean(values) if values else None,
-            "std": statistics.stdev(values) if len(values) > 1 else None,
-        }
+        row[name] = _over([last(record, name) for record in finished])
+    if any("views" in record for record in records):
+        seen = [record["views"] for record in finished if "views" in record]
+        row["views"] = {name: _over([found[name] for found in seen]) for name in _VIEWS}
     steps = [epoch["step_seconds"] for r in records for epoch in r["epochs"]]
     steps = [step for step in steps if step is not None]
     row["step_seconds"] = statistics.median(steps) if steps else None
     return row
+
+
+def _over(values):
+    """Mean and standard deviation of numbers, None where there are too few."""
+    return {
+        "mean": statistics.fmean(values) if values else None,
+        "std": statistics.stdev(values) if len(values) > 1 else None,
+    }
 
 
 def _numbers(score):
@@ -61,12 +73,18 @@ def seeds(records):
 
 def last(record, name):
     """The mean of the number `name` over the record's last epochs."""
-    return statistics.fmean(e[name] for e in record["epochs"][-LAST_EPOCHS:])
+    count = _last_epochs(record["settings"].get("schedule"))
+    return statistics.fmean(e[name] for e in record["epochs"][-count:])
 
 
-def of_last_epochs(count):
+def _last_epochs(schedule):
+    # While the rate falls, each epoch is better than the one before.
+    return 1 if schedule == "triangle" else LAST_EPOCHS
+
+
+def of_last_epochs(count, schedule="steps"):
     """What a number of a run of `count` epochs is the mean of, in words."""
-    last = min(LAST_EPOCHS, count)
+    last = min(_last_epochs(schedule), count)
     return f"the last {last} epochs" if last > 1 else "the last epoch"
 
 
@@ -110,12 +128,15 @@ def markdown_table(header, lines, title):
 def cells(rows, score):
     """The table's header and lines, as text; `score` is the task's."""
     titles = f"test {score.title}", "test loss", f"train {score.title}"
+    views = _VIEWS if any("views" in row for row in rows) else []
+    titles = titles[0], *(f"by {name} views" for name in views), *titles[1:]
     header = ["optimizer", *titles, "time a step", "runs"]
     test, loss, train = _numbers(score)
     return header, [
         [
             row["optimizer"],
             _spread(row[test], score.scale, score.unit, score.digits),
+            *(_view(row, name, score) for name in views),
             _spread(row[loss], 1, "", 4),
             _spread(row[train], score.scale, score.unit, score.digits),
             _milliseconds(row["step_seconds"]),
@@ -123,6 +144,12 @@ def cells(rows, score):
         ]
         for row in rows
     ]
+
+
+def _view(row, name, score):
+    if "views" not in row:
+        return "–"
+    return _spread(row["views"][name], score.scale, score.unit, score.digits)
 
 
 def _spread(number, scale, unit, digits):

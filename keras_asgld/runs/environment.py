@@ -70,6 +70,16 @@ def quiet_tensorflow():
         os.close(nowhere)
 
 
+def has_bfloat16(path="/proc/cpuinfo"):
+    """Whether the processor itself computes in bfloat16, as Linux says of it."""
+    with contextlib.suppress(OSError), open(path) as file:
+        for line in file:
+            if line.startswith("flags"):
+                flags = set(line.partition(":")[2].split())
+                return bool(flags & {"avx512_bf16", "amx_bf16"})
+    return False
+
+
 def versions():
     """The versions that can change a number."""
     import keras

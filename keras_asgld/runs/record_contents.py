@@ -26,6 +26,8 @@ _CALIBRATION_RANGES = {
 }
 _NOISE_RANGES = {"mean_share": (0, 1), "variance_share": (0, 1)}
 _ROUNDING = 1e-6
+# By how many views of a test picture the last weights are judged; one is the picture.
+VIEWS = ("1", "2", "6")
 # Whose numbers they are.
 KINDS = {"last": "last weights", "ensemble": "ensemble"}
 _DIAGRAM = {"confidence": (0, 1), "accuracy": (0, 1), "count": (1, math.inf)}
@@ -71,6 +73,8 @@ def fault(record):
     found = _settings_fault(record["settings"]) or _epochs_fault(record)
     if not found and "calibration" in record:
         found = _calibration_fault(record["calibration"])
+    if not found:
+        found = _views_fault(record)
     wanted = record["settings"].get("ensemble")
     if not found and wanted and record["status"] == "finished":
         if "calibration" not in record:
@@ -157,6 +161,24 @@ def _calibration_fault(calibration):
     members = calibration["ensemble"].get("members")
     if type(members) is not int or members < 1:
         return "`calibration.ensemble.members` is no positive integer"
+    return None
+
+
+def _views_fault(record):
+    found = record.get("views")
+    if found is None:
+        settings, finished = record["settings"], record["status"] == "finished"
+        alternating = settings.get("augment") == "alternating"
+        wanted = alternating and finished and not settings.get("validation_size")
+        return "`views` is missing, though mirrors alternate" if wanted else None
+    if not isinstance(found, dict):
+        return "`views` is of the wrong type"
+    for name in VIEWS:
+        place = f"`views.{name}`"
+        if not is_number(found.get(name)):
+            return f"{place} is missing or no number"
+        if not _is_within(found[name], (0, 1)):
+            return f"{place} {_outside((0, 1))}"
     return None
 
 

@@ -18,6 +18,8 @@ from keras_asgld.runs.tasks import ACCURACY, NOT_FOR_PICTURES, TASKS
 # What TensorFlow counts in 32 bits; pictures of a longer side fill the memory.
 LARGEST = 2**31 - 1
 LARGEST_PICTURE = 4096
+SCHEDULES = ("steps", "triangle")
+AUGMENTS = ("random", "alternating")
 STRATEGIES = ("one", "mirrored", "multiworker")
 
 
@@ -52,6 +54,9 @@ class Settings:
     ensemble: int | None = None
     monitor: bool | None = None
     validation_size: int = 0
+    schedule: str = "steps"
+    label_smoothing: float = 0.0
+    augment: str = "random"
 
     def __post_init__(self):
         _known("dataset", self.dataset, TASKS)
@@ -59,6 +64,8 @@ class Settings:
         _known("weight_decay_mode", self.weight_decay_mode, ("coupled", "decoupled"))
         _known("jit_compile", self.jit_compile, ("auto", "on", "off"))
         _known("strategy", self.strategy, STRATEGIES)
+        _known("schedule", self.schedule, SCHEDULES)
+        _known("augment", self.augment, AUGMENTS)
         for name in ("epochs", "batch_size", "image_size", "train_size"):
             value = getattr(self, name)
             _check(name, value, value is None or value >= 1, "at least 1")
@@ -71,6 +78,7 @@ class Settings:
             good = 1 <= self.ensemble <= self.epochs
             constraint = f"at least 1 and at most `epochs`, {self.epochs}"
             _check("ensemble", self.ensemble, good, constraint)
+        self._check_recent()
         _check("seed", self.seed, 0 <= self.seed < 2**32, "in [0, 2**32)")
         _check(
             "validation_size",
@@ -110,9 +118,34 @@ class Settings:
         constraint = "in the range [0, 1), and below 1 in float32 too"
         _check("momentum", momentum, momentum <= 1 - 2.0**-24, constraint)
 
+    def _check_recent(self):
+        """Check what goes with a rate that rises and falls within a few epochs."""
+        task = TASKS[self.dataset]
+        good = task.mirror or self.augment == "random"
+        constraint = f"random with --dataset={self.dataset}, where nothing is mirrored"
+        _check("augment", self.augment, good, constraint)
+        smoothing = self.label_smoothing
+        _check("label_smoothing", smoothing, 0 <= smoothing < 1, "in the range [0, 1)")
+        good = task.score is ACCURACY or not smoothing
+        constraint = f"0 with --dataset={self.dataset}, which has no classes"
+        _check("label_smoothing", smoothing, good, constraint)
+        if self.schedule == "triangle":
+            constraint = "left out with --schedule=triangle, whose rate has no drops"
+            _check("drop_epochs", self.drop_epochs, not self.drop_epochs, constraint)
+            constraint = "steps for a pretrained network, which learns in two stages"
+            _check("schedule", self.schedule, not self.fine_tuning, constraint)
+
     @property
     def label(self):
         return f"{self.optimizer} seed {self.seed}"
+
+    @property
+    def by_views(self):
+        """Whether the last weights are judged by several views of a test picture too.
+
+        They are where training has shown both sides of each picture, and its shifts.
+        """
+        return self.augment == "alternating" and not self.validation_size
 
     @property
     def judged_on(self):
@@ -145,7 +178,7 @@ def make(
         overrides: The user's hyperparameters for this optimizer.
         weight_decay_mode: `"auto"` takes the optimizer's.
         drop_epochs: None takes three quarters of the epochs, the paper's 150
-            of 200.
+            of 200, or none where the schedule has no drops.
         flags: The command's flags by name, for those of fine-tuning.
         **others: The remaining fields of `Settings`.
     """
@@ -161,7 +194,8 @@ def make(
     if weight_decay_mode == "auto":
         weight_decay_mode = named.ALL[optimizer].decay
     if drop_epochs is None:
-        drop_epochs = [max(1, epochs * 3 // 4)] if epochs > 1 else []
+        drops = epochs > 1 and others.get("schedule") != "triangle"
+        drop_epochs = [max(1, epochs * 3 // 4)] if drops else []
     examples = others.get("train_size") or (
         task.examples - others.get("validation_size", 0)
     )

@@ -3,6 +3,7 @@
 import math
 
 from keras_asgld.checks import check_float32, require
+from keras_asgld.runs import environment
 from keras_asgld.runs.files import ExperimentError
 
 FLAGS = {
@@ -13,7 +14,11 @@ FLAGS = {
     "pretrained_noise": (("off", "on"), "off", "noise on the pretrained part too"),
     "max_unpacked_bytes": (int, None, "of hub/ARCHIVE on the disk; default 2**32"),
 }
-PRECISION = (("off", "bfloat16", "float16"), "off", "compute in that dtype")
+PRECISION = (
+    ("off", "auto", "bfloat16", "float16"),
+    "off",
+    "auto: if the CPU has bfloat16",
+)
 CLIPNORM = 1.0
 # What is pretrained needs less than a data set's task, which trains from nothing.
 EPOCHS, BATCH_SIZE = 10, 32
@@ -47,6 +52,8 @@ def choose(values, model, epochs, unfreeze_rate):
     freeze, rate = values.get("freeze"), values.get("unfreeze_rate")
     clipnorm = values.get("unfreeze_clipnorm")
     precision = values.get("mixed_precision", "off")
+    if precision == "auto":
+        precision = "bfloat16" if environment.has_bfloat16() else "off"
     chosen = {"mixed_precision": None if precision == "off" else precision}
     most = values.get("max_unpacked_bytes")
     if most is not None:

@@ -118,6 +118,7 @@ class Task:
         examples: How many there are to train on, without a subset.
         score: How the network is judged; its loss goes with it.
         prepared: Whether the data come out of a directory of TFDS.
+        mirror: Whether a mirrored picture keeps its label.
         models: The networks for its inputs; empty for pictures, which all the others
             take.
         transfer: Whether the network is trained on other classes before.
@@ -129,6 +130,7 @@ class Task:
     examples: int
     score: Score = ACCURACY
     prepared: bool = False
+    mirror: bool = False
     models: tuple[str, ...] = ()
     transfer: bool = False
 
@@ -137,7 +139,12 @@ TEXT_MODELS = ("bag", "lstm", "transformer")
 TASKS = {
     "digits": Task(model="digits", epochs=10, batch_size=64, examples=1437),
     "cifar10": Task(
-        model="cnn", epochs=200, batch_size=128, examples=50_000, prepared=True
+        model="cnn",
+        epochs=200,
+        batch_size=128,
+        examples=50_000,
+        prepared=True,
+        mirror=True,
     ),
     "cifar10-transfer": Task(
         model="cnn-narrow",
@@ -145,6 +152,7 @@ TASKS = {
         batch_size=32,
         examples=25_000,
         prepared=True,
+        mirror=True,
         transfer=True,
     ),
     "diabetes": Task(

@@ -22,10 +22,13 @@ from keras_asgld.runs import (
     probabilities,
     record_contents,
     records,
+    smoothing,
     strategies,
     tasks,
     transfer,
+    views,
     watching,
+    whitening,
 )
 from keras_asgld.runs import (
     optimizers as named,
@@ -151,6 +154,8 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
         ensemble = watching.ensemble(settings, place)
         ensemble.set_model(model)
         record["calibration"] = probabilities.measure(model, ensemble, data)
+    if settings.by_views and record["status"] == "finished":
+        record["views"] = views.measure(model, data)
     if keep_weights:
         with files.replacing(place / WEIGHTS) as partial:
             model.save_weights(partial)
@@ -264,14 +269,19 @@ def _build(settings, data, jit_compile, network=None):
                 **data.normalised_by,
             )
             model = build(seed=settings.seed)
+            if network is None:
+                whitening.adapt(model, data)
     except (ValueError, OSError, ImportError) as error:
         raise ExperimentError(_by_flags(str(error))) from error
     optimizer = named.make(settings, data.steps_per_epoch)
     fine_tuning.quieten(settings, model, optimizer)
     score = tasks.TASKS[settings.dataset].score
+    loss = score.loss()
+    if settings.label_smoothing:
+        loss = smoothing.SmoothedCrossentropy(settings.label_smoothing)
     model.compile(
         optimizer=optimizer,
-        loss=score.loss(),
+        loss=loss,
         metrics=[score.keras_metric()],
         jit_compile=jit_compile,
     )
@@ -356,6 +366,7 @@ def _new_record(settings, data, model):
         "settings": settings.to_json(),
         "versions": environment.versions(),
         "machine": environment.machine(),
+        "compute_dtype": settings.mixed_precision or "float32",
         "data": {
             "train_size": data.train_size,
             f"{settings.judged_on}_size": getattr(data, f"{settings.judged_on}_size"),

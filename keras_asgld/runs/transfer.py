@@ -6,6 +6,7 @@ import weakref
 import keras
 
 from keras_asgld import models
+from keras_asgld.runs import whitening
 
 EPOCHS, LEARNING_RATE = 6, 0.003  # of Adam, in the training before
 
@@ -32,6 +33,7 @@ def network(name, data, jit_compile):
 
 def _train(name, data, jit_compile):
     model = models.build(name, data.input_shape, data.outputs, 0)
+    whitening.adapt(model, data)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(keras.optimizers.Adam(LEARNING_RATE), loss, jit_compile=jit_compile)
     model.fit(

@@ -84,9 +84,13 @@ def _draw(folder, results, recipe):
 
 def _describe(results):
     """The table's title: the task, and what its numbers are."""
-    epochs = tables.of_last_epochs(results[0]["settings"]["epochs"])
+    settings = results[0]["settings"]
+    epochs = tables.of_last_epochs(settings["epochs"], settings.get("schedule"))
     mean = "mean ± std" if tables.seeds(results) > 1 else "mean"
-    return f"{_trained(results)}: {mean} of {epochs}"
+    last = tables.of_last_epochs(1)
+    judged = any("views" in record for record in results) and epochs != last
+    views = f", by views of {last}" if judged else ""
+    return f"{_trained(results)}: {mean} of {epochs}{views}"
 
 
 def _trained(results):

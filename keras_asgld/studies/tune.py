@@ -172,7 +172,8 @@ def _title(settings):
     title = tasks.TASKS[first.dataset].score.title
     return (
         f"{names}, {first.epochs} epochs{seeds}: {title} on {first.validation_size} "
-        f"validation examples, mean of {tables.of_last_epochs(first.epochs)}"
+        f"validation examples, mean of "
+        f"{tables.of_last_epochs(first.epochs, first.schedule)}"
     )
 
 

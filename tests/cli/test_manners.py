@@ -156,7 +156,11 @@ def test_numbers_stay_whole_where_folded_names_are_enough(monkeypatch, capsys):
 
 def test_the_table_of_tune_says_what_it_is_the_mean_of():
     chosen = types.SimpleNamespace(
-        dataset="digits", model="digits", epochs=10, validation_size=287
+        dataset="digits",
+        model="digits",
+        epochs=10,
+        schedule="steps",
+        validation_size=287,
     )
     assert tune._title([chosen]).endswith("examples, mean of the last 3 epochs")
     assert tables.of_last_epochs(1) == "the last epoch"

@@ -23,10 +23,10 @@ def tf_data(tmp_path_factory):
     return np.load(path)
 
 
-@pytest.mark.parametrize("size", [8, 12])
+@pytest.mark.parametrize("kind", streamed.KINDS)
 @pytest.mark.parametrize("part", ["train", "test"])
-def test_batches_are_those_of_the_tf_data_pipeline(tf_data, part, size):
-    data = streamed.make(size)
+def test_batches_are_those_of_the_tf_data_pipeline(tf_data, part, kind):
+    data = streamed.make(*kind)
     if part == "train":
         count = streamed.EPOCHS * data.steps_per_epoch
         batches = itertools.islice(arrays.training(data, 0), count)
@@ -36,9 +36,9 @@ def test_batches_are_those_of_the_tf_data_pipeline(tf_data, part, size):
     assert len(batches) == count
     for i, batch in enumerate(batches):
         pictures, labels = map(keras.ops.convert_to_numpy, batch)
-        expected = tf_data[f"{size} {part} {i} x"]
+        expected = tf_data[f"{kind} {part} {i} x"]
         assert (pictures.dtype, labels.dtype) == (np.float32, np.int32)
-        np.testing.assert_array_equal(labels, tf_data[f"{size} {part} {i} y"])
+        np.testing.assert_array_equal(labels, tf_data[f"{kind} {part} {i} y"])
         # A compiler may divide by multiplying, and order an interpolation its way.
         rounding = 8 * np.finfo(np.float32).eps * np.abs(expected).max()
         np.testing.assert_allclose(pictures, expected, rtol=0, atol=rounding)

@@ -74,6 +74,23 @@ def test_without_augment_training_pictures_are_the_stored_ones(prepared):
     }
 
 
+def test_alternating_shifts_by_two_pixels_of_reflection(prepared):
+    loaded = data.load("cifar10", data_dir=str(prepared), augment="alternating")
+    made = loaded.preprocessing
+    assert (made.padding, made.mirror, made.alternating, made.reflect) == (
+        2,
+        True,
+        True,
+        True,
+    )
+    half = data.load(
+        "cifar10", data_dir=str(prepared), augment="alternating", image_size=16
+    )
+    assert half.preprocessing.padding == 1
+    plain = data.load("cifar10", data_dir=str(prepared)).preprocessing
+    assert not plain.alternating and not plain.reflect
+
+
 def test_validation_and_subset_are_balanced_and_disjoint(prepared):
     loaded = data.load(
         "cifar10", data_dir=str(prepared), train_size=70, validation_size=40, seed=3

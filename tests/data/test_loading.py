@@ -88,6 +88,11 @@ def test_arguments_out_of_range_are_named(name, value):
         data.load("digits", **{name: value})
 
 
+def test_only_what_may_be_mirrored_alternates():
+    with pytest.raises(ValueError, match="`augment` must be True or False for digits"):
+        data.load("digits", augment="alternating")
+
+
 def test_train_size_must_leave_room_for_validation():
     data.load("digits", train_size=1400, validation_size=37)
     with pytest.raises(ValueError, match="at most 1400"):

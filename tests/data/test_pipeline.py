@@ -10,7 +10,7 @@ from keras_asgld.data.preprocessing import Preprocessing
 from keras_asgld.data.source import Examples
 
 
-def make(seed=0, count=50, batch_size=16):
+def make(seed=0, count=50, batch_size=16, alternating=False):
     """A data set whose labels number its examples."""
     pictures = np.random.RandomState(1).randint(1, 256, (count, 8, 8, 3))
     examples = Examples(pictures.astype(np.uint8), np.arange(count, dtype=np.int32))
@@ -19,7 +19,9 @@ def make(seed=0, count=50, batch_size=16):
         num_classes=count,
         batch_size=batch_size,
         seed=seed,
-        preprocessing=Preprocessing(255.0, (0.5,) * 3, (0.25,) * 3, 8, 2, True),
+        preprocessing=Preprocessing(
+            255.0, (0.5,) * 3, (0.25,) * 3, 8, 2, True, alternating, alternating
+        ),
         train_examples=examples,
         validation_examples=examples.take(slice(0, 0)),
         test_examples=examples.take(slice(0, 21)),
@@ -44,8 +46,9 @@ def order(data, epoch):
     return np.concatenate([y for _, y in batches(data.train(epoch), steps)])
 
 
-def test_resumed_training_sees_the_batches_of_an_uninterrupted_run():
-    data = make()
+@pytest.mark.parametrize("alternating", [False, True])
+def test_resumed_training_sees_the_batches_of_an_uninterrupted_run(alternating):
+    data = make(alternating=alternating)
     whole = batches(data.train(), 4 * data.steps_per_epoch)
     for epoch in (1, 3):
         resumed = whole[epoch * data.steps_per_epoch :]
@@ -147,3 +150,55 @@ def test_fit_resumed_at_an_epoch_ends_where_an_uninterrupted_fit_ends():
     for one, two in zip(whole, resumed, strict=True):
         np.testing.assert_allclose(one, two, rtol=0, atol=1e-6)
     assert np.abs(whole[0] - other[0]).max() > 1e-3
+
+
+def mirrored_by_example(data, epoch):
+    """Of each example, whether it is mirrored in that epoch, found by trying."""
+    pad = data.preprocessing.padding
+    spread = ((0, 0), (pad, pad), (pad, pad), (0, 0))
+    padded = np.pad(data.train_examples.inputs, spread, mode="reflect")
+    padded = (padded / 255 - 0.5) / 0.25
+    found = {}
+    for pictures, labels in batches(data.train(epoch), data.steps_per_epoch):
+        for picture, label in zip(pictures, labels, strict=True):
+            sides = {
+                side == -1
+                for side in (1, -1)
+                for i in range(2 * pad + 1)
+                for j in range(2 * pad + 1)
+                if np.allclose(
+                    picture[:, ::side], padded[label, i : i + 8, j : j + 8], atol=1e-5
+                )
+            }
+            (found[int(label)],) = sides  # cut from the reflected picture, once
+    return np.array([found[i] for i in range(data.train_size)])
+
+
+def test_two_epochs_in_a_row_show_both_sides_of_every_picture():
+    data = make(alternating=True)
+    first, second, third = (mirrored_by_example(data, e) for e in (0, 1, 2))
+    np.testing.assert_array_equal(first, ~second)
+    np.testing.assert_array_equal(first, third)
+    assert 10 < first.sum() < 40  # by chance of 50, within four standard errors
+    other = mirrored_by_example(make(seed=1, alternating=True), 0)
+    assert 10 < (first != other).sum() < 40
+
+
+def test_shifts_still_differ_where_mirrors_alternate():
+    data = make(alternating=True)
+    first, third = (
+        {
+            int(y): x
+            for xs, ys in batches(data.train(e), data.steps_per_epoch)
+            for x, y in zip(xs, ys, strict=True)
+        }
+        for e in (0, 2)
+    )
+    assert sum(np.array_equal(first[y], third[y]) for y in first) < 10
+
+
+def test_plain_inputs_are_those_of_a_batch_as_they_stand():
+    data = make(alternating=True)
+    expected = (data.train_examples.inputs[:7] / 255 - 0.5) / 0.25
+    np.testing.assert_allclose(data.plain(7), expected, rtol=0, atol=1e-6)
+    assert len(data.plain(1000)) == 50

@@ -35,6 +35,7 @@ def test_recipes_give_flags_that_exist_and_settings_that_are_sound(name):
     study = recipes.RECIPES[name]
     flags = {flag for group in options.GROUPS["compare"].values() for flag in group}
     assert set(study.flags) <= flags - set(recipes.FREE)
+    assert set(study.unless_given) <= set(recipes.FREE)
     for optimizer in study.flags["optimizers"]:
         assert make("cifar10", optimizer, **_fields(study.flags)).epochs
     for shown in (study.curves or {}).values():
@@ -42,9 +43,44 @@ def test_recipes_give_flags_that_exist_and_settings_that_are_sound(name):
 
 
 def _fields(flags):
-    names = ("model", "epochs", "batch_size", "weight_decay", "drop_factor")
-    fields = {name: flags[name] for name in names}
+    names = {"model", "epochs", "batch_size", "weight_decay", "drop_factor"}
+    names |= {"schedule", "label_smoothing", "augment"}
+    fields = {"drop_factor": 0.1} | {n: flags[n] for n in names & flags.keys()}
     return fields | {"seed": 0, "image_size": 16, "train_size": 9, "jit_compile": "on"}
+
+
+@pytest.mark.parametrize("name", ["cifar10-fast", "cifar10-fast-large"])
+def test_cifar10_in_minutes_is_trained_as_published(name):
+    values, _ = options.parse("compare", [f"--recipe={name}"])
+    narrow = "" if name.endswith("large") else "-narrow"
+    assert values["model"] == f"airbench{narrow}" and values["dataset"] == "cifar10"
+    assert (values["schedule"], values["augment"]) == ("triangle", "alternating")
+    assert (values["label_smoothing"], values["batch_size"]) == (0.2, 1024)
+    assert values["mixed_precision"] == "auto"
+    given = options.parse("compare", [f"--recipe={name}", "--mixed_precision=off"])
+    assert given[0] == values | {"mixed_precision": "off"}
+    # The published rate of 11.5 and decay of .0153 are of a loss that is a sum over
+    # 1024 pictures, and of steps measured without momentum.
+    scale = 1 + 1 / (1 - 0.85)
+    nesterov = make("cifar10", "nesterov", **_fields(values)).hyperparameters
+    assert nesterov == {"learning_rate": 1.5, "momentum": 0.85}
+    assert 11.5 / scale == pytest.approx(1.5, rel=1e-3)
+    assert values["weight_decay"] == pytest.approx(0.0153 / 11.5, rel=1e-3)
+    # A step of ASGLD is then that of Nesterov, in the mean.
+    asgld = make("cifar10", "asgld", **_fields(values)).hyperparameters
+    rho = nesterov["momentum"]
+    assert asgld == nesterov | {"noise": pytest.approx(rho / (1 - rho))}
+    assert set(values["optimizers"]) == {
+        "asgld",
+        "scale-free-asgld",
+        "sgd",
+        "nesterov",
+        "adam",
+        "adamw",
+        "adagrad",
+        "amsgrad",
+        "lion",
+    }
 
 
 def test_controls_share_one_effective_step():
@@ -57,7 +93,17 @@ def test_controls_share_one_effective_step():
         assert step == pytest.approx(named.EFFECTIVE_STEP), name
 
 
-@pytest.mark.parametrize("flag", ["--epochs=3", "--optimizers=sgd", "--noise=1"])
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--epochs=3",
+        "--optimizers=sgd",
+        "--noise=1",
+        "--schedule=steps",
+        "--augment=random",
+        "--label_smoothing=0",
+    ],
+)
 def test_a_recipe_is_frozen(capsys, flag):
     assert main(["compare", "--recipe=paper-small", flag]) == 2
     errors = capsys.readouterr().err

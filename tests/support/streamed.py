@@ -12,9 +12,10 @@ from keras_asgld.data.preprocessing import Preprocessing
 from keras_asgld.data.source import Examples
 
 EPOCHS = 3
+KINDS = ((8, False), (12, False), (8, True))  # a size, and whether mirrors alternate
 
 
-def make(size=8):
+def make(size=8, alternating=False):
     """50 pictures of 8 x 8, cropped and mirrored, in batches of 16, 16, 16 and 2."""
     pictures = np.random.RandomState(1).randint(0, 256, (50, 8, 8, 3)).astype(np.uint8)
     examples = Examples(pictures, np.arange(50, dtype=np.int32))
@@ -24,7 +25,14 @@ def make(size=8):
         batch_size=16,
         seed=2**40 + 3,
         preprocessing=Preprocessing(
-            255.0, (0.49, 0.48, 0.45), (0.25, 0.2, 0.3), size, 2, True
+            255.0,
+            (0.49, 0.48, 0.45),
+            (0.25, 0.2, 0.3),
+            size,
+            padding=2,
+            mirror=True,
+            alternating=alternating,
+            reflect=alternating,
         ),
         train_examples=examples,
         validation_examples=examples.take(slice(0, 0)),
@@ -33,15 +41,15 @@ def make(size=8):
 
 
 def write(path):
-    """Every training batch of the first epochs and every test batch, at two sizes."""
+    """Every training batch of the first epochs and every test batch, of each kind."""
     found = {}
-    for size in (8, 12):
-        data = make(size)
+    for kind in KINDS:
+        data = make(*kind)
         train = data.train().take(EPOCHS * data.steps_per_epoch)
         for part, batches in {"train": train, "test": data.test()}.items():
             for i, (pictures, labels) in enumerate(batches.as_numpy_iterator()):
-                found[f"{size} {part} {i} x"] = pictures
-                found[f"{size} {part} {i} y"] = labels
+                found[f"{kind} {part} {i} x"] = pictures
+                found[f"{kind} {part} {i} y"] = labels
     np.savez(path, **found)
 
 
