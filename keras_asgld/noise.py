@@ -10,9 +10,7 @@ There is no generator and no state: the same arguments give the same bits on eve
 backend and device, in eager mode or compiled, in one go or resumed. Everything is
 element-wise integer and float arithmetic in `keras.ops`, so that a compiler fuses
 the noise into the update that uses it and a partitioner splits it without
-communication. New tensors are changed by augmented assignments (`x ^= key`): these
-write over the tensor on PyTorch, where each operation is a pass over memory, and are
-plain operations elsewhere, where tensors do not change.
+communication.
 """
 
 import hashlib
@@ -144,14 +142,9 @@ def _check_axes(shape):
 
 
 def _element_bits(key, w):
-    x = _xorshift(w ^ key[0], 16)
-    x *= 0x21F0AAAD
-    x ^= key[1]
-    x = _xorshift(x, 15)
-    x *= 0x735A2D97
-    x = _xorshift(x, 15)
-    x ^= w
-    return x
+    x = _xorshift(w ^ key[0], 16) * 0x21F0AAAD
+    x = _xorshift(x ^ key[1], 15) * 0x735A2D97
+    return _xorshift(x, 15) ^ w
 
 
 def normal_from_bits(bits):
@@ -162,24 +155,22 @@ def normal_from_bits(bits):
     without fused multiply-add: of z = s + Q, Q varies less than s from one float to
     the next. The largest error against the exact inverse is 6.7e-6.
     """
-    magnitude = ops.cast(bits & 0x7FFFFFFF, "float32")
-    magnitude += 0.5
+    magnitude = ops.cast(bits & 0x7FFFFFFF, "float32") + 0.5
     # A float's own bits hold its logarithm: exponent and mantissa. The mantissa with
     # another exponent and the sign is -2 < t - 2 <= -1.
     float_bits = backend.bitcast(magnitude, "int32")
     exponent = ops.cast(ops.bitwise_right_shift(float_bits, 23), "float32")
-    float_bits &= 0x007FFFFF
-    float_bits |= _wrapped(0xBF800000)
-    t = backend.bitcast(float_bits, "float32")
-    t += 2.0
+    mantissa = (float_bits & 0x007FFFFF) | _wrapped(0xBF800000)
+    t = backend.bitcast(mantissa, "float32") + 2.0
     square = (157.0 + _OFFSET) - exponent
-    square += t * backend.polynomial(t, _LOG2)
-    s = ops.sqrt(square)
-    z = backend.polynomial(s - 2.0, _NORMAL)
-    z += s
-    z = backend.bitcast(z, "int32")
-    z ^= bits & -0x80000000
-    return backend.bitcast(z, "float32")
+    s = ops.sqrt(square + t * backend.polynomial(t, _LOG2))
+    z = backend.polynomial(s - 2.0, _NORMAL) + s
+    return _with_sign(z, bits)
+
+
+def _with_sign(z, bits):
+    signed = backend.bitcast(z, "int32") ^ (bits & -0x80000000)
+    return backend.bitcast(signed, "float32")
 
 
 def normal(key, shape):
@@ -192,21 +183,29 @@ def normal(key, shape):
     return normal_from_bits(random_bits(key, shape))
 
 
-def normal_rows(key, starts, width):
+def places(key, starts, width):
+    """Where the elements of a matrix lie in their variables, for `normal_at`.
+
+    Args:
+        key: That of `normal_at`.
+        starts: Int32 of (rows, 1): the flat index of the element each row begins with,
+            modulo 2**32. No variable may have more elements than that.
+        width: The length of the rows.
+    """
+    starts = backend.not_folded(starts, key)
+    return backend.counted(starts, width, _wrapped(_STEP))
+
+
+def normal_at(key, other_key, w):
     """Pieces of the noise of several variables, float32 of (rows, width).
 
     Each row is a piece of what `normal` gives for its variable.
 
     Args:
-        key: Two int32 of (rows,), from `noise_key`: each row's variable's.
-        starts: Int32 of (rows,): the flat index of the element each row begins with.
-            No variable may have more than 2**32 elements.
-        width: The length of the rows.
+        key, other_key: Int32 of (rows, 1), from `noise_key`: each row's variable's.
+        w: Where its elements lie, from `places`.
     """
-    key = key[0][:, None], key[1][:, None]
-    starts = backend.not_folded(starts[:, None], key)
-    w = backend.counted(starts, width, _wrapped(_STEP))
-    return normal_from_bits(_element_bits(key, w))
+    return normal_from_bits(_element_bits((key, other_key), w))
 
 
 def _elements(shape, key):
@@ -262,9 +261,5 @@ def _mix(x):
 
 
 def _xorshift(x, distance):
-    """Of a new tensor, which may be written over."""
     # A logical shift: int32 is the one 32-bit type that all backends multiply.
-    shifted = ops.bitwise_right_shift(x, distance)
-    shifted &= (1 << (32 - distance)) - 1
-    x ^= shifted
-    return x
+    return x ^ (ops.bitwise_right_shift(x, distance) & ((1 << (32 - distance)) - 1))

@@ -9,16 +9,22 @@ chosen here, once:
   *tensors)`, called with a list of variables in the place of their values, to which the
   results are assigned.
 - `in_one_call(function)`: `function` as one call to the backend; it may read variables.
-- `moved(rule, gradient, state, z, numbers)`: what the rule makes of the state, which
-  may be written over, as may `z`.
+- `elementwise(function, *static)`: `function(*static, state, others, spare, numbers)`,
+  whose results, the new state, are made element by element; the others have the state's
+  shape or broadcast to it. On PyTorch the results are written over the state, and
+  anything over the spare tensors.
 - `without_gradients(function)`: `function`, of which no gradient can be taken.
 - `computed_once(update, make, state)`: `make()`, which no compiler computes again for
   each use of its results; `state` has their structure.
 - `rows(table, numbers, update)`: rows of a table, each a tensor of its own.
-- `reshaped(tensor, shape)`: the same numbers in another shape.
+- `taken(table, numbers)`: for each array of numbers what the table, a vector, holds.
+- `dense(gradient)`: as a tensor that is not sparse.
+- `cut(tensor, size)`: matrices of one row and at most so many elements, on PyTorch
+  views of it.
 - `assign(variables, values)`: assigns to each variable its value.
-- `joined(tensors, sizes, width)`: one matrix in which each tensor begins a new row.
-- `slices(vectors, begins, sizes, update)`: the same parts of several vectors.
+- `joined(tensors, shapes, width, column)`: one matrix in which each tensor begins a new
+  row. Another one of the same `column` may be made in its memory.
+- `slices(matrices, shapes, width, update)`: for each matrix the tensors that it holds.
 - `bitcast(x, dtype)`: the same 32 bits as numbers of another dtype.
 - `counted(starts, width, step)`: `step` times the numbers that follow each start, int32
   of (rows, width), for starts of (rows, 1).
@@ -61,6 +67,9 @@ compiled = chosen.compiled
 compiled_update = chosen.compiled_update
 computed_once = chosen.computed_once
 counted = chosen.counted
+cut = chosen.cut
+dense = chosen.dense
+elementwise = chosen.elementwise
 in_one_call = chosen.in_one_call
 is_partitioned = chosen.is_partitioned
 is_replicated = chosen.is_replicated
@@ -68,11 +77,10 @@ joined = chosen.joined
 layout = chosen.layout
 may_cut = chosen.may_cut
 may_pack = chosen.may_pack
-moved = chosen.moved
 not_folded = chosen.not_folded
 polynomial = chosen.polynomial
-reshaped = chosen.reshaped
 rows = chosen.rows
 shape_of = chosen.shape_of
 slices = chosen.slices
+taken = chosen.taken
 without_gradients = chosen.without_gradients

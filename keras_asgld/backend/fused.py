@@ -2,23 +2,31 @@
 
 import functools
 
+import numpy as np
 from keras import ops
+
+from keras_asgld.backend import matrix
 
 
 def counted(starts, width, step):
     return (starts + ops.arange(width, dtype="int32")[None]) * step
 
 
-def joined(tensors, sizes, width):
+def joined(tensors, shapes, width, column):
     parts = []
     zeros = functools.cache(lambda size, dtype: ops.zeros((size,), dtype))
+    rows, _, sizes = matrix.spans(shapes, width)
     for tensor, size in zip(tensors, sizes, strict=True):
         tensor = ops.convert_to_tensor(tensor)
         parts.append(reshaped(tensor, (size,)))
         if padding := -size % width:
             parts.append(zeros(padding, tensor.dtype))
-    rows = sum(-(-size // width) for size in sizes)
     return ops.reshape(ops.concatenate(parts), (rows, width))
+
+
+def cut(tensor, size):
+    row = ops.reshape(tensor, (1, -1))
+    return [row[:, begin : begin + size] for begin in range(0, row.shape[1], size)]
 
 
 def reshaped(tensor, shape):
@@ -33,8 +41,19 @@ def assign(variables, values):
         variable.assign(value)
 
 
-def moved(rule, gradient, state, z, numbers):
-    return rule(gradient, *state, z, *numbers)
+def dense(gradient):
+    return ops.convert_to_tensor(gradient, sparse=False)
+
+
+def taken(table, numbers):
+    if len(numbers) < 2:
+        return [ops.take(table, each) for each in numbers]
+    ends = np.cumsum([len(each) for each in numbers])
+    return ops.split(ops.take(table, np.concatenate(numbers)), ends[:-1].tolist())
+
+
+def elementwise(function, *static):
+    return functools.partial(function, *static)
 
 
 def polynomial(x, coefficients):

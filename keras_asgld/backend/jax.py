@@ -9,13 +9,16 @@ import numpy as np
 from keras import ops
 
 from keras_asgld import config
+from keras_asgld.backend import fused, matrix
 from keras_asgld.backend.fused import (  # noqa: F401
     assign,
     counted,
+    cut,
+    dense,
+    elementwise,
     joined,
-    moved,
     polynomial,
-    reshaped,
+    taken,
 )
 
 PACKS_ALL = False
@@ -57,22 +60,27 @@ def computed_once(update, make, state):
     return ops.cond(ops.bitwise_or(update, 1) != 0, make, lambda: state)
 
 
-def slices(vectors, begins, sizes, update):
+def slices(matrices, shapes, width, update):
+    _, begins, sizes = matrix.spans(shapes, width)
     begins = _unknown(begins, update)
     return [
-        [
-            ops.slice(vector, [begin], [size])
-            for begin, size in zip(begins, sizes, strict=True)
-        ]
-        for vector in vectors
+        list(map(fused.reshaped, _sliced(matrix, begins, sizes), shapes))
+        for matrix in matrices
     ]
 
 
 def rows(table, numbers, update):
     width = table.shape[1]
-    begins = [width * number for number in numbers]
-    [found] = slices([ops.reshape(table, (-1,))], begins, [width] * len(begins), update)
-    return found
+    begins = _unknown([width * number for number in numbers], update)
+    return _sliced(table, begins, [width] * len(numbers))
+
+
+def _sliced(matrix, begins, sizes):
+    vector = ops.reshape(matrix, (-1,))
+    return [
+        ops.slice(vector, [begin], [size])
+        for begin, size in zip(begins, sizes, strict=True)
+    ]
 
 
 def _unknown(numbers, update):

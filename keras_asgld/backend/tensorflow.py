@@ -16,13 +16,16 @@ from keras import ops
 from tensorflow.python.eager import context
 
 from keras_asgld import config
+from keras_asgld.backend import fused, matrix
 from keras_asgld.backend.fused import (  # noqa: F401
     assign,
     counted,
+    cut,
+    dense,
+    elementwise,
     joined,
-    moved,
     polynomial,
-    reshaped,
+    taken,
 )
 
 PACKS_ALL = False
@@ -148,11 +151,16 @@ def computed_once(update, make, state):
     return ops.cond(ops.bitwise_or(update, 1) != 0, make, lambda: state)
 
 
-def slices(vectors, begins, sizes, update):
+def slices(matrices, shapes, width, update):
     # A split is one operation where a slice for each part would be many.
+    _, begins, sizes = matrix.spans(shapes, width)
     ends = [begin + size for begin, size in zip(begins, sizes, strict=True)]
-    cuts = [cut for pair in zip(begins, ends, strict=True) for cut in pair]
-    return [ops.split(vector, cuts)[1::2] for vector in vectors]
+    cuts = [place for pair in zip(begins, ends, strict=True) for place in pair]
+    vectors = [ops.reshape(matrix, (-1,)) for matrix in matrices]
+    return [
+        list(map(fused.reshaped, ops.split(vector, cuts)[1::2], shapes))
+        for vector in vectors
+    ]
 
 
 def rows(table, numbers, update):

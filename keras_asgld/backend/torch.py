@@ -8,10 +8,11 @@ import contextlib
 import functools
 
 import keras
+import numpy as np
 import torch
 from keras import ops
 
-from keras_asgld.backend import in_place
+from keras_asgld.backend import in_place, kept
 
 PACKS_ALL = True
 
@@ -24,10 +25,8 @@ def compiled(function, *static):
 
 def compiled_update(function, *static):
     def update(variables, *tensors):
-        values = [ops.convert_to_tensor(variable) for variable in variables]
-        new = function(*static, values, *tensors)
-        for variable, value in zip(variables, new, strict=True):
-            variable.assign(value)
+        # It writes over the values.
+        function(*static, [variable.value for variable in variables], *tensors)
 
     return update
 
@@ -36,11 +35,31 @@ def in_one_call(function):
     return function
 
 
-def moved(rule, gradient, state, z, numbers):
-    key = rule, *[(x.dtype, x.device) for x in (*state, *numbers)]
+def elementwise(function, *static):
+    def update(state, others, spare, numbers):
+        program = _program(function, static, state, others, spare, numbers)
+        if program:
+            program([*state, *others, *spare], numbers)
+        else:
+            new = function(*static, state, others, spare, numbers)
+            # Copies, since what is new may be another tensor's old value.
+            torch._foreach_copy_(state, [value.clone() for value in new])
+        return state
+
+    return update
+
+
+def _program(function, static, state, others, spare, numbers):
+    """The function's program for tensors of these types, or `None` if it has none."""
+    tensors = *state, *others, *spare
+    shape = state[0].shape
+    types = [(x.dtype, x.device, x.shape == shape) for x in tensors]
+    key = function, static, len(state), len(spare), *types, *[x.dtype for x in numbers]
     if key not in _programs:
-        _programs[key] = in_place.program(rule, state, z, numbers)
-    return _programs[key](gradient, *state, z, *numbers)
+        _programs[key] = in_place.program(
+            functools.partial(function, *static), state, others, spare, numbers
+        )
+    return _programs[key]
 
 
 def without_gradients(function):
@@ -52,29 +71,38 @@ def computed_once(update, make, state):
     return make()
 
 
-def joined(tensors, sizes, width):
-    # Not `ops`, which looks for symbols in each of its arguments.
+def joined(tensors, shapes, width, column):
     values = [x.value if isinstance(x, keras.Variable) else x for x in tensors]
-    zeros = values[0].new_zeros(width - 1)
-    parts = []
-    for value, size in zip(values, sizes, strict=True):
-        parts += [value.reshape(-1), zeros[: -size % width]]
-    return torch.cat(parts).view(-1, width)
+    matrix, parts = kept.joining(shapes, width, column, values[0])
+    matrix.zero_()
+    torch._foreach_copy_(parts, values)
+    return matrix
 
 
-def slices(vectors, begins, sizes, update):
-    pieces = list(zip(begins, sizes, strict=True))
-    return [[vector.narrow(0, *piece) for piece in pieces] for vector in vectors]
-
-
-def reshaped(tensor, shape):
-    return tensor.reshape(shape)
+def slices(matrices, shapes, width, update):
+    return [
+        kept.parts(matrix, shapes, width, column)
+        for column, matrix in enumerate(matrices)
+    ]
 
 
 @torch.no_grad()
 def assign(variables, values):
     # All in one call, which on a GPU starts few operations.
     torch._foreach_copy_([variable.value for variable in variables], values)
+
+
+def dense(gradient):
+    # Keras's `convert_to_tensor` takes longer than many an operation.
+    is_tensor = isinstance(gradient, torch.Tensor)
+    return gradient if is_tensor else ops.convert_to_tensor(gradient)
+
+
+def taken(table, numbers):
+    if not numbers:
+        return []
+    places = torch.from_numpy(np.concatenate(numbers)).to(table.device)
+    return table[places].split([len(each) for each in numbers])
 
 
 def rows(table, numbers, update):
@@ -87,26 +115,35 @@ def bitcast(x, dtype):
 
 
 def counted(starts, width, step):
-    return starts * step + _multiples(width, step, starts.device)
+    # The table is of a size that many widths share.
+    table = _multiples(1 << width.bit_length(), step, starts.device)
+    return torch.add(table[:width], starts, alpha=step)
 
 
-@functools.lru_cache(4)
-def _multiples(width, step, device):
-    return torch.arange(width, dtype=torch.int32, device=device) * step
+def cut(tensor, size):
+    value = tensor.value if isinstance(tensor, keras.Variable) else tensor
+    return value.reshape(1, -1).split(size, 1)
+
+
+@functools.lru_cache(32)
+def _multiples(size, step, device):
+    return torch.arange(size, dtype=torch.int32, device=device) * step
 
 
 def polynomial(x, coefficients):
-    # One pass over memory for each coefficient, into one new tensor.
-    *others, before, last = _scalars(coefficients, x.dtype, x.device)
-    value = torch.addcmul(before, last, x)
+    # One pass over memory for each coefficient. Not two numbers at first for `addcmul`,
+    # which would make five times as long a pass of it.
+    *others, last = coefficients
+    *others, before = [_scalar(each, x.dtype, x.device) for each in others]
+    value = torch.add(before, x, alpha=last)
     for coefficient in reversed(others):
-        torch.addcmul(coefficient, value, x, out=value)
+        value = torch.addcmul(coefficient, value, x)
     return value
 
 
 @functools.cache
-def _scalars(numbers, dtype, device):
-    return [torch.tensor(number, dtype=dtype, device=device) for number in numbers]
+def _scalar(number, dtype, device):
+    return torch.tensor(number, dtype=dtype, device=device)
 
 
 def not_folded(index, key):

@@ -3,7 +3,7 @@
 Half of a network's variables are vectors of a few hundred numbers. A program for
 each costs more to compile and to start than to run; copies into one matrix and back
 cost little as long as they fit into a processor's cache. PyTorch compiles nothing:
-there an update is eighty passes over memory, and a large variable is updated in parts
+there an update is fifty passes over memory, and a large variable is updated in parts
 that stay in the cache.
 """
 
@@ -14,6 +14,9 @@ from keras_asgld import backend
 WIDTH = 128
 # Elements of a matrix: with the gradient and two slots, two megabytes.
 BUDGET = 2**17
+# Where large variables are updated in parts, one of more elements is, too, as a single
+# part, since copies of it would cost more than to start the operations once more.
+LONE = 2**15
 # The copies may take a twentieth of the memory that a step takes anyway, or 64 kB.
 SHARE = 20
 ALWAYS = 2**12
@@ -23,7 +26,7 @@ def choose(shapes, kinds):
     """Which variables to update together: the smallest, as many as the budget takes.
 
     Where a backend packs all, there are as many such groups as it takes, and what is
-    left over is larger than the budget or the only one of its kind.
+    left over is too large or the only one of its kind.
 
     Args:
         shapes: The variables' shapes.
@@ -39,16 +42,20 @@ def choose(shapes, kinds):
         kindred.setdefault(kind, []).append(position)
     chosen = []
     for positions in kindred.values():
-        budget = backend.budget(BUDGET)
-        if not backend.PACKS_ALL:
+        budget = largest = backend.budget(BUDGET)
+        if backend.PACKS_ALL:
+            largest = min(largest, backend.budget(LONE))
+        else:
             size = sum(math.prod(shapes[i]) for i in positions)
             budget = min(budget, max(size // SHARE, ALWAYS))
         group, size = [], 0
         groups = [group]
         for position in sorted(positions, key=lambda i: math.prod(shapes[i])):
             added = row_count(shapes[position]) * WIDTH
+            if added > largest:
+                break
             if size + added > budget:
-                if added > budget or not backend.PACKS_ALL:
+                if not backend.PACKS_ALL:
                     break
                 group, size = [], 0
                 groups.append(group)
@@ -58,17 +65,9 @@ def choose(shapes, kinds):
     return [positions for positions in chosen if len(positions) > 1]
 
 
-def parts(variable):
-    """The parts in which to update a variable.
-
-    Returns:
-        A list of (begin, end) in elements; empty where it is better updated whole.
-    """
-    size = math.prod(variable.shape)
-    # Beyond 2**32 elements a row of a matrix could not say where it begins.
-    if not BUDGET < size <= 2**32 or not backend.may_cut(variable):
-        return []
-    return [(n, min(n + BUDGET, size)) for n in range(0, size, BUDGET)]
+def begins(size):
+    """Where the parts begin in which to update a variable of that many elements."""
+    return range(0, size, BUDGET)
 
 
 def row_count(shape):

@@ -1,7 +1,7 @@
 """One step: the variables in groups, and for each group gather, noise, rule, scatter.
 
-A group is one variable, several small ones packed into a matrix, or a part of a large
-one. Whatever it is, its rule is given tensors of one shape.
+A group is one variable, as it is or piece by piece, or several small ones packed into a
+matrix. Whatever it is, its rule is given tensors of one shape.
 """
 
 import functools
@@ -60,7 +60,7 @@ def take(optimizer, gradients, variables, learning_rate):
         *optimizer.network_numbers(gradients, variables),
     ]
     update = ops.cast(optimizer.iterations, "int32")
-    gradients = [ops.convert_to_tensor(each, sparse=False) for each in gradients]
+    gradients = [backend.dense(gradient) for gradient in gradients]
     groups = optimizer.groups(variables)
 
     @functools.cache
@@ -69,18 +69,20 @@ def take(optimizer, gradients, variables, learning_rate):
         return tuple(ops.convert_to_tensor(number, dtype) for number in numbers)
 
     for group, key in zip(groups, _keys(optimizer, update, groups), strict=True):
-        own = numbers_of(slot_dtype(group.kind.dtype))
-        if group.kind.has_prior:
-            own = (*own, _precision(optimizer, group))
-        group.move([gradients[place] for place in group.places], key, update, own)
+        group.move(
+            [gradients[place] for place in group.places],
+            (*key, *_precision(optimizer, group)),
+            update,
+            numbers_of(slot_dtype(group.kind.dtype)),
+        )
 
 
 def _precision(optimizer, group):
-    """That of the group's prior, of a matrix one for each row."""
+    """That of the group's prior if it has one, of a matrix one for each row."""
+    if not group.kind.has_prior:
+        return ()
     precision = optimizer.prior_precisions[group.rows]
-    if precision.ndim:
-        precision = precision[:, None]
-    return ops.convert_to_tensor(precision, slot_dtype(group.kind.dtype))
+    return (ops.convert_to_tensor(precision, slot_dtype(group.kind.dtype)),)
 
 
 def grouped(targets):
@@ -92,9 +94,10 @@ def grouped(targets):
     groups = []
     for place, target in enumerate(targets):
         if place not in places:
-            parts = packing.parts(target.state[0])
-            groups += [Part(target, place, *part) for part in parts]
-            groups += [] if parts else [Whole(target, place)]
+            # Beyond 2**32 elements a part could not say where it begins.
+            size = math.prod(shapes[place])
+            cut = 0 < size <= 2**32 and backend.may_cut(target.state[0])
+            groups.append(Cut(target, place) if cut else Whole(target, place))
     # The longest first, for a graph whose operations run side by side.
     return groups + packed
 
@@ -109,19 +112,12 @@ def _keys(optimizer, update, groups):
     words = ops.convert_to_tensor(optimizer.noise_words)
     halves = noise.noise_key((words[:, 0], words[:, 1]), optimizer.iterations)
     indices = [group.rows for group in groups if isinstance(group, Whole)]
-    whole = iter(backend.rows(ops.stack(halves, axis=1), indices, update))
+    table = ops.stack(halves, axis=1) if indices else None
+    whole = iter(backend.rows(table, indices, update) if indices else [])
     matrices = [group.rows for group in groups if not isinstance(group, Whole)]
-    pieces = iter(zip(*[_taken(half, matrices) for half in halves], strict=True))
+    pieces = iter(zip(*[backend.taken(half, matrices) for half in halves], strict=True))
     for group in groups:
-        yield next(whole if isinstance(group, Whole) else pieces)
-
-
-def _taken(table, numbers):
-    """For each array of numbers what the table holds there."""
-    if len(numbers) < 2:
-        return [ops.take(table, each) for each in numbers]
-    ends = np.cumsum([len(each) for each in numbers])
-    return ops.split(ops.take(table, np.concatenate(numbers)), ends[:-1].tolist())
+        yield (next(whole),) if isinstance(group, Whole) else next(pieces)
 
 
 class Whole:
@@ -131,13 +127,13 @@ class Whole:
         self.kind, self.rows, self.state = target
         self.places = [place]
 
-    def move(self, gradients, key, update, numbers):
+    def move(self, gradients, scalars, update, numbers):
         program = backend.compiled_update(_new_whole, self.kind)
-        program(self.state, *gradients, key, numbers)
+        program(self.state, *gradients, scalars, numbers)
 
 
-class _Matrix:
-    """A group whose rows are pieces of variables.
+class Packed:
+    """Small variables in the rows of one matrix; each begins a new row.
 
     Attributes:
         kind: The `Kind` of its variables.
@@ -147,104 +143,108 @@ class _Matrix:
         states: For each variable, what is assigned to.
     """
 
-    def move(self, gradients, key, update, numbers):
-        state = [self.gather(tensors) for tensors in zip(*self.states, strict=True)]
-        program = backend.compiled(_new_matrices, self.kind)
-        starts = ops.convert_to_tensor(self.starts)
-        new = program(state, self.gather(gradients), key, starts, update, numbers)
-        self.scatter(new, update)
-
-
-class Packed(_Matrix):
-    """Small variables in the rows of one matrix; each begins a new row."""
-
     def __init__(self, targets, places):
         targets = [targets[place] for place in places]
         self.kind, self.places = targets[0].kind, places
         self.states = [target.state for target in targets]
-        self._shapes = [tuple(target.state[0].shape) for target in targets]
-        self._counts = [packing.row_count(shape) for shape in self._shapes]
-        self.rows = np.repeat([target.index for target in targets], self._counts)
-        ends = [n * packing.WIDTH for n in self._counts]
+        self._shapes = tuple(tuple(target.state[0].shape) for target in targets)
+        counts = [packing.row_count(shape) for shape in self._shapes]
+        self.rows = np.repeat([target.index for target in targets], counts)
+        ends = [n * packing.WIDTH for n in counts]
         starts = [np.arange(0, end, packing.WIDTH, dtype="int32") for end in ends]
         self.starts = np.concatenate(starts)
 
-    def gather(self, tensors):
+    def move(self, gradients, scalars, update, numbers):
+        columns = [*zip(*self.states, strict=True), gradients]
+        *state, gradient = [self.gather(x, n) for n, x in enumerate(columns)]
+        starts = ops.convert_to_tensor(self.starts)
+        program = backend.compiled(_new_matrices, self.kind)
+        new = program(state, gradient, scalars, starts, update, numbers)
+        self.scatter(new, update)
+
+    def gather(self, tensors, column=0):
         """One matrix of the variables' values, gradients or slots."""
-        sizes = [math.prod(shape) for shape in self._shapes]
-        return backend.joined(tensors, sizes, packing.WIDTH)
+        return backend.joined(tensors, self._shapes, packing.WIDTH, column)
 
     def scatter(self, matrices, update):
         """Assigns what `gather` would have made the matrices of."""
-        sizes = [math.prod(shape) for shape in self._shapes]
-        begins = [packing.WIDTH * sum(self._counts[:i]) for i in range(len(sizes))]
-        vectors = [ops.reshape(matrix, (-1,)) for matrix in matrices]
-        columns = zip(*self.states, strict=True)
-        for targets, tensors in zip(
-            columns, backend.slices(vectors, begins, sizes, update), strict=True
-        ):
-            values = zip(tensors, self._shapes, strict=True)
-            backend.assign(targets, [backend.reshaped(*value) for value in values])
+        columns = backend.slices(matrices, self._shapes, packing.WIDTH, update)
+        targets = zip(*self.states, strict=True)
+        for variables, values in zip(targets, columns, strict=True):
+            backend.assign(variables, values)
 
 
-class Part(_Matrix):
-    """The elements from `begin` to `end` of one variable, as a matrix of one row.
+class Cut:
+    """One variable in parts, matrices of one row, which are moved one by one.
 
-    What it gathers are views, and it scatters into these: only PyTorch has such groups.
+    These are views of it, and what moves them writes over them: only PyTorch has such
+    groups.
     """
 
-    def __init__(self, target, place, begin, end):
-        self.kind, self.places = target.kind, [place]
-        self.states = [target.state]
-        self.rows = np.array([target.index])
-        # Counted modulo 2**32, in a signed integer.
-        self.starts = np.array([begin], "uint32").view("int32")
-        self._elements = slice(begin, end)
+    def __init__(self, target, place):
+        self.kind, index, self.state = target
+        self.places = [place]
+        self.rows = np.array([index])
+        begins = wrapped(packing.begins(math.prod(self.state[0].shape)))
+        with keras.device("cpu"):
+            self._starts = [ops.convert_to_tensor([[begin]]) for begin in begins]
 
-    def gather(self, tensors):
-        [tensor] = tensors
-        value = tensor.value if isinstance(tensor, keras.Variable) else tensor
-        return value.reshape(-1)[None, self._elements]
-
-    def scatter(self, matrices, update):
-        for target, matrix in zip(*self.states, matrices, strict=True):
-            view = self.gather([target])
-            # Most rules have written there already.
-            if view.data_ptr() != matrix.data_ptr():
-                view[:] = matrix
+    def move(self, gradients, scalars, update, numbers):
+        program = backend.elementwise(_new_state, self.kind, noise.normal_at)
+        tensors = [*self.state, *gradients]
+        columns = [backend.cut(tensor, packing.BUDGET) for tensor in tensors]
+        key, precision = _as_columns(scalars)
+        for start, *state, gradient in zip(self._starts, *columns, strict=True):
+            places = noise.places(key, start, state[0].shape[1])
+            program(state, [gradient, *precision, *key], [places], numbers)
 
 
-def _new_whole(kind, state, gradient, key, numbers):
+def wrapped(begins):
+    """Places of elements as the noise counts them: modulo 2**32, in signed integers."""
+    return np.array(begins, "uint32").view("int32")
+
+
+def _new_whole(kind, state, gradient, scalars, numbers):
     """The pure function that is compiled: the new values of a variable and slots."""
-    draw = lambda shape: noise.normal(ops.unstack(key), shape)  # noqa: E731
-    return _new_state(kind, draw, state, gradient, numbers)
+    key, *precision = scalars
+    bits = []
+    if kind.noisy:
+        bits = [noise.random_bits(ops.unstack(key), backend.shape_of(state[0]))]
+    program = backend.elementwise(_new_state, kind, noise.normal_from_bits)
+    return program(state, [gradient, *precision], bits, numbers)
 
 
-def _new_matrices(kind, state, gradient, key, starts, update, numbers):
+def _new_matrices(kind, state, gradient, scalars, starts, update, numbers):
     """The same for variables whose pieces are the rows of matrices."""
-    draw = lambda shape: noise.normal_rows(key, starts, shape[1])  # noqa: E731
-    return backend.computed_once(
-        update, lambda: _new_state(kind, draw, state, gradient, numbers), state
-    )
+    program = backend.elementwise(_new_state, kind, noise.normal_at)
+
+    def make():
+        key, precision = _as_columns(scalars)
+        places = noise.places(key, starts[:, None], state[0].shape[1])
+        return program(state, [gradient, *precision, *key], [places], numbers)
+
+    return backend.computed_once(update, make, state)
 
 
-def _new_state(kind, draw, state, gradient, numbers):
+def _as_columns(scalars):
+    """The key and, if there is one, the precision of each row."""
+    columns = [each[:, None] for each in scalars]
+    return columns[:2], columns[2:]
+
+
+def _new_state(kind, draw, state, others, places, numbers):
+    """The rule, with noise that `draw` makes of key and places."""
     variable, *slots = state
+    gradient, *others = others
     means = [slots.pop()] if kind.has_mean else []
     dtype = slot_dtype(kind.dtype)
-    shape = backend.shape_of(variable)
-    z = draw(shape) if kind.noisy else ops.zeros(shape)
     gradient, value = ops.cast(gradient, dtype), ops.cast(variable, dtype)
     if kind.has_prior:
-        *numbers, precision = numbers
+        precision, *others = others
         gradient = rules.with_prior(gradient, value, precision, *means)
-    new_variable, *new_slots = backend.moved(
-        kind.rule,
-        gradient,
-        [value, *slots],
-        ops.cast(z, dtype),
-        numbers,
-    )
+    z = draw(*others, *places) if kind.noisy else ops.zeros_like(value)
+    z = ops.cast(z, dtype)
+    new_variable, *new_slots = kind.rule(gradient, value, *slots, z, *numbers)
     return [ops.cast(new_variable, variable.dtype), *new_slots, *means]
 
 

@@ -1,5 +1,7 @@
 """Small variables that are updated together move as they would alone."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -61,11 +63,10 @@ def test_rows_hold_the_noise_of_their_variables():
     variables = members()
     group = packed(variables)
     update = ops.convert_to_tensor(11, "int32")
-    rows = noise.normal_rows(
-        noise.noise_key(ops.convert_to_tensor(words[group.rows].T), update),
-        ops.convert_to_tensor(group.starts),
-        packing.WIDTH,
-    )
+    keys = noise.noise_key(ops.convert_to_tensor(words[group.rows].T), update)
+    key = [each[:, None] for each in keys]
+    starts = ops.convert_to_tensor(group.starts)[:, None]
+    rows = noise.normal_at(*key, noise.places(key, starts, packing.WIDTH))
     group.scatter([rows], update)
     for row, shape, value in zip(words, SHAPES, variables, strict=True):
         key = noise.noise_key(ops.convert_to_tensor(row), update)
@@ -96,19 +97,21 @@ def test_pieces_of_a_variable_are_the_variable(monkeypatch):
     whole = train()
     monkeypatch.undo()
     monkeypatch.setattr(packing, "BUDGET", 256)
-    counts = [len(packing.parts(variable)) for variable in members()]
-    assert counts == [0, 6, 0, 0, 0, 2, 3]
+    counts = [len(packing.begins(math.prod(shape))) for shape in SHAPES]
+    assert counts == [1, 6, 1, 1, 0, 2, 3]
     for a, b in zip(whole, train(), strict=True):
         np.testing.assert_array_equal(a, b)
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="the others update variables whole")
 def test_a_piece_counts_its_elements_modulo_two_to_the_32():
-    [variable, *_] = members()
     for begin in (0, 5, 2**31 - 1, 2**31, 2**32 - 128):
-        target = step.Target(KIND, 0, [variable])
-        [start] = step.Part(target, 0, begin, begin + 128).starts
-        assert start == np.array(begin, "uint32").view("int32")
+        start = ops.convert_to_tensor(step.wrapped([begin])[:, None])
+        w = noise.places((start, start), start, 128)
+        expected = (begin + np.arange(128)) * 0x9E3779B9 % 2**32
+        np.testing.assert_array_equal(
+            ops.convert_to_numpy(w).view("uint32"), [expected]
+        )
 
 
 @pytest.mark.skipif(BACKEND != "torch", reason="is about torch.compile")
