@@ -33,7 +33,7 @@ def operations_as_before():
         config.disable_op_determinism()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_settings():
     def make(optimizer="asgld", **changes):
         defaults = {
@@ -73,7 +73,7 @@ def command(tmp_path):
     return start
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def without_timings():
     """What must not depend on when, and in how many goes, a run was done."""
 

@@ -29,12 +29,20 @@ def chains(optimizer, a, s, shape, burn_in, samples, thinning, velocity=None):
     if velocity is not None:
         optimizer.slots(theta)[0].assign(np.broadcast_to(velocity, shape))
     a = keras.ops.convert_to_tensor(np.asarray(a, "float32"))
+
+    def move(e):
+        optimizer.apply([a * theta + e], [theta])
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        move = tf.function(move)  # a call of many operations costs more than they do
+    e = keras.ops.zeros(shape)
     for step in range(1, burn_in + samples * thinning + 1):
-        gradient = a * theta
         if np.any(s):
-            e = s * rng.standard_normal(shape, dtype="float32")
-            gradient = gradient + keras.ops.convert_to_tensor(e)
-        optimizer.apply([gradient], [theta])
+            noise = s * rng.standard_normal(shape, dtype="float32")
+            e = keras.ops.convert_to_tensor(noise, "float32")
+        move(e)
         if step > burn_in and (step - burn_in) % thinning == 0:
             slots = [
                 as_numpy(slot).astype("float64") for slot in optimizer.slots(theta)
