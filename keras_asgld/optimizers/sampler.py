@@ -37,7 +37,8 @@ POSTERIOR = """Posterior. With `examples` the rule is given, in place of the los
     at T = 1 that is Bayes' posterior. "mse" is no such loss: for a noise of variance v
     it has to be divided by 2 v. A loss that is a mean over several outputs has to be
     multiplied by their number. The prior is part of the rule: it is neither clipped nor
-    in the loss that `fit` shows. Regularizers and `weight_decay` come on top of it."""
+    in the loss that `fit` shows. Regularizers and `weight_decay` come on top of it, and
+    a warning says so of `weight_decay`."""
 
 TEMPERATURE = """Temperature. With a small learning rate the variables come to be
     distributed as `exp(-loss / temperature)`. A Keras loss is a mean over examples. So,
@@ -99,6 +100,13 @@ class LangevinSampler(LangevinOptimizer):
             temperature,
             "given, or `examples`, the number of training examples, for which it is 1",
         )
+        if self.prior is not None and self.weight_decay:
+            warnings.warn(
+                "`weight_decay` draws the weights towards zero on top of `prior`, and "
+                "the posterior is no longer the prior's: leave one of them out. "
+                f"Received: weight_decay={self.weight_decay!r}, prior={prior!r}",
+                stacklevel=3,
+            )
         self.temperature = temperature
         self.examples = None if examples is None else int(examples)
         self._noticed_examples = False

@@ -289,6 +289,16 @@ def test_a_prior_needs_the_number_of_examples(sampler):
         sampler(prior=0.5)
 
 
+def test_weight_decay_on_top_of_a_prior_is_warned_of(sampler):
+    """At the user's own line; neither is by itself."""
+    words = "`weight_decay` draws.*Received: weight_decay=0.01, prior=0.5"
+    with pytest.warns(UserWarning, match=words) as found:
+        sampler.cls(**sampler.numbers, examples=N, prior=0.5, weight_decay=0.01)
+    assert [warning.filename for warning in found] == [__file__]
+    sampler(examples=N, prior=0.5, weight_decay=0.0)
+    sampler(examples=N, weight_decay=0.01)
+
+
 def test_a_temperature_is_needed_without_examples(sampler):
     with pytest.raises(
         ValueError, match="`temperature` must be given, or `examples`, the number"
