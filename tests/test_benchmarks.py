@@ -439,6 +439,64 @@ def test_the_page_on_wrong_labels_has_the_record(script):
     assert table in (docs / "ensembles.md").read_text()
 
 
+def test_the_page_on_foreign_pictures_has_the_record(script):
+    foreign = script("foreign_pictures")
+    docs = BENCHMARKS.parent / "docs"
+    found = json.loads((docs / "results" / "foreign_pictures.json").read_text())
+    table = foreign.table(found)
+    assert table == (docs / "results" / "foreign_pictures.md").read_text()
+    assert table in (docs / "ensembles.md").read_text()
+    for method, (_, grid) in foreign.METHODS.items():
+        scores = found["tried"][method]
+        assert len(scores) == len(grid)
+        best = min(score for score in scores if score is not None)
+        assert foreign.chosen(found, method) == grid[scores.index(best)]
+
+
+def made_up_pictures():
+    """CIFAR-10's shapes at 8 x 8; a picture's brightness is its class."""
+    random = np.random.RandomState(0)
+    parts = []
+    for count in (300, 100):
+        labels = np.arange(count) % 10
+        noise = random.normal(size=(count, 8, 8, 3)) / 4
+        inputs = labels[:, None, None, None] / 3 - 1.5 + noise
+        parts.append((inputs.astype("float32"), labels))
+    return parts
+
+
+def test_foreign_pictures_are_of_no_class_that_is_learned(script, monkeypatch):
+    foreign = script("foreign_pictures")
+    monkeypatch.setattr(foreign, "TRAIN", 150)
+    monkeypatch.setattr(foreign, "VALIDATION", 50)
+    whole = made_up_pictures()
+    found = foreign.parts(whole, seed=3)
+    assert [len(found[part][1]) for part in ("train", "validation")] == [150, 50]
+    levels = lambda x: set(np.rint((x.mean((1, 2, 3)) + 1.5) * 3).astype(int))  # noqa: E731
+    away = levels(found["foreign"])
+    assert len(away) == 2 and len(found["foreign"]) == 20
+    for part in ("train", "validation", "test"):
+        x, y = found[part]
+        assert levels(x) == set(range(10)) - away
+        assert set(y) == set(range(8))
+    assert levels(foreign.parts(whole, seed=4)["foreign"]) != away
+
+
+@pytest.mark.parametrize("method", ["5 networks", "cyclical SGHMC", "SGHMC"])
+def test_a_method_beside_foreign_pictures_learns(script, monkeypatch, method):
+    foreign = script("foreign_pictures")
+    sizes = {"TRAIN": 200, "VALIDATION": 40, "EPOCHS": 10, "CYCLES": 3}
+    for name, value in sizes.items():
+        monkeypatch.setattr(foreign, name, value)
+    whole, (run, grid) = made_up_pictures(), foreign.METHODS[method]
+    count = {"count": 3} if method == "5 networks" else {}
+    found = foreign.parts(whole, seed=0)
+    numbers = grid[len(grid) // 2] | count
+    figures = foreign.figures(run(found, 0, **numbers), found)
+    assert set(figures) == set(foreign.COLUMNS)
+    assert figures["accuracy"] > 0.3 and 0 <= figures["auroc"] <= 1
+
+
 def test_a_share_of_the_labels_is_wrong(script):
     digits = script("wrong_labels").digits
     for share, wrong in ((0.0, 0.0), (0.4, 0.36)):  # a tenth of the draws is right
