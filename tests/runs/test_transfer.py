@@ -78,7 +78,8 @@ def test_runs_of_all_seeds_start_from_it_and_go_on_in_a_new_process(
     folder, tmp_path, monkeypatch, without_timings
 ):
     place = f"--data_dir={folder}"
-    flags = (*FLAGS, "--model=cnn-narrow", place, "--epochs=1")
+    monkeypatch.setattr(transfer, "EPOCHS", 2)
+    flags = (*FLAGS, place, "--epochs=1")
     compare = ("compare", *flags, "--optimizers=adam")
     assert main([*compare, "--seeds=2", f"--out_dir={tmp_path / 'both'}"]) == 0
     # As in a new process: nothing is known of the training before.
