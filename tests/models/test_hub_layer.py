@@ -185,7 +185,15 @@ OPTIMIZERS = {
 }
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        name
+        if name in ("momentum", "asgld")
+        else pytest.param(name, marks=pytest.mark.slow)
+        for name in OPTIMIZERS
+    ],
+)
 def test_every_optimizer_trains_it(handle, optimizer):
     layer = HubLayer(handle, trainable=True)
     model = model_of(layer, OPTIMIZERS[optimizer]())
@@ -199,7 +207,7 @@ def test_every_optimizer_trains_it(handle, optimizer):
 def test_the_family_builds_on_names_with_colons(handle, optimizer):
     layer = keras.layers.TFSMLayer(handle, call_endpoint="__call__")
     assert any(":" in variable.name for variable in layer.trainable_variables)
-    model = model_of(layer, OPTIMIZERS[optimizer]())
+    model = model_of(layer, OPTIMIZERS[optimizer](), run_eagerly=True)
     before = values(layer.trainable_variables)
     model.fit(X, Y, verbose=0)
     after = values(layer.trainable_variables)
@@ -212,7 +220,7 @@ def test_noise_can_be_kept_off_the_module(handle):
         layer = HubLayer(handle, trainable=True, name="hub")
         optimizer = keras_asgld.ASGLD(0.01, seed=seed)
         optimizer.exclude_from_noise(var_names=["^hub/"])
-        model = model_of(layer, optimizer)
+        model = model_of(layer, optimizer, run_eagerly=True)
         model.fit(X, Y, batch_size=32, verbose=0, shuffle=False, epochs=1)
         return values(layer.trainable_variables), values(model.layers[-1].weights)
 

@@ -84,7 +84,8 @@ def saved(model, tmp_path):
 def serialized(model, tmp_path):
     again = small_model(seed=1)
     config = keras.optimizers.serialize(model.optimizer)
-    again.compile(keras.optimizers.get(json.loads(json.dumps(config))), "mse")
+    optimizer = keras.optimizers.get(json.loads(json.dumps(config)))
+    again.compile(optimizer, "mse", run_eagerly=True)
     return again
 
 
@@ -94,7 +95,7 @@ def trained(request):
     optimizer = ASGLD(0.05, seed=7)
     chosen = ["hidden"] if request.param == "var_names" else model.layers[0].variables
     optimizer.exclude_from_noise(**{request.param: chosen})
-    model.compile(optimizer, "mse")
+    model.compile(optimizer, "mse", run_eagerly=True)
     model.fit(*regression_data(), verbose=0)
     return model
 

@@ -12,6 +12,7 @@ import pytest
 
 from keras_asgld import BAOA, PSGLD, SGHMC, SGLD, SGNHT
 from tests.support.family import as_numpy
+from tests.support.graphs import one_graph
 from tests.support.laws import (
     baoa_covariance,
     psgld_variance,
@@ -30,13 +31,10 @@ def chains(optimizer, a, s, shape, burn_in, samples, thinning, velocity=None):
         optimizer.slots(theta)[0].assign(np.broadcast_to(velocity, shape))
     a = keras.ops.convert_to_tensor(np.asarray(a, "float32"))
 
+    @one_graph
     def move(e):
         optimizer.apply([a * theta + e], [theta])
 
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        move = tf.function(move)  # a call of many operations costs more than they do
     e = keras.ops.zeros(shape)
     for step in range(1, burn_in + samples * thinning + 1):
         if np.any(s):

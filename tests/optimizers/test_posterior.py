@@ -19,6 +19,7 @@ import pytest
 
 from keras_asgld import BAOA, PSGLD, SGHMC, SGLD, SGNHT, Prior
 from tests.support.family import as_numpy
+from tests.support.graphs import one_graph
 
 CHAINS = 8_000
 NOISE = 0.5  # the standard deviation of the observations
@@ -94,11 +95,12 @@ def whitened(samples, mean, precision):
 def sample(optimizer, start, gradient, steps):
     """Four snapshots of all chains, the last ones of a run of so many steps."""
     theta = keras.Variable(np.tile(start.astype("float32"), (CHAINS, 1)), name="theta")
+    optimizer.build([theta])
+    move = one_graph(lambda g: optimizer.apply([g], [theta]))
     kept = []
     steps = int(steps)
     for step in range(1, steps + 1):
-        g = keras.ops.convert_to_tensor(gradient(as_numpy(theta)))
-        optimizer.apply([g], [theta])
+        move(keras.ops.convert_to_tensor(gradient(as_numpy(theta))))
         if step > steps / 2 and (steps - step) % (steps // 8) == 0:
             kept.append(as_numpy(theta).copy())
     return kept

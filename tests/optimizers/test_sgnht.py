@@ -6,6 +6,7 @@ import pytest
 
 from keras_asgld import SGHMC, SGNHT
 from tests.support.family import as_numpy, run
+from tests.support.graphs import one_graph
 
 
 def slots_of(optimizer, variable):
@@ -41,8 +42,10 @@ def test_a_far_start_is_braked_and_not_turned_about():
     optimizer = SGNHT(0.01, momentum, 1.0, seed=1)
     theta = keras.Variable(np.full(n, 100.0, "float32"))
     last = as_numpy(theta)
+    optimizer.build([theta])
+    move = one_graph(lambda: optimizer.apply([theta], [theta]))
     for step in range(2500):
-        optimizer.apply([theta], [theta])
+        move()
         if step < 100:
             now = as_numpy(theta)
             assert (now < last + 1).all() and (now > 0).all()
@@ -66,8 +69,10 @@ def test_an_excluded_variable_is_not_heated():
     optimizer = SGNHT(0.1, 0.9, 1.0, coupling=0.05, seed=1)
     optimizer.exclude_from_noise(var_names=["weight"])
     theta = keras.Variable(np.ones(4, "float32"), name="weight")
+    optimizer.build([theta])
+    move = one_graph(lambda: optimizer.apply([theta], [theta]))
     for _ in range(400):
-        optimizer.apply([theta], [theta])
+        move()
     np.testing.assert_allclose(as_numpy(theta), 0, atol=1e-6)
     np.testing.assert_array_equal(slots_of(optimizer, theta)[1], 0)
 

@@ -1,5 +1,6 @@
 """A run that is cut short and started again ends like one that was not."""
 
+import functools
 import random
 import signal
 import time
@@ -16,43 +17,51 @@ from tests.support.interrupting import Interrupting
 LONG_RUN = ("train", "--epochs=15", "--train_size=160", "--out_dir=run")
 
 
-@pytest.fixture
-def network_with_dropout(monkeypatch):
+def network_with_dropout(name, input_shape, num_classes, seed=None, **_):
     """Batch statistics and a random generator: state that is no weight."""
-
-    def build(name, input_shape, num_classes, seed=None, **_):
-        layers = [
-            keras.layers.Flatten(),
-            keras.layers.Dense(
-                16, kernel_initializer=keras.initializers.HeNormal(seed)
-            ),
-            keras.layers.BatchNormalization(),
-            keras.layers.Dropout(0.3, seed=seed),
-            keras.layers.Dense(
-                num_classes, kernel_initializer=keras.initializers.HeNormal(seed)
-            ),
-        ]
-        return keras.Sequential([keras.Input(input_shape), *layers])
-
-    monkeypatch.setattr(models, "build", build)
+    layers = [
+        keras.layers.Flatten(),
+        keras.layers.Dense(16, kernel_initializer=keras.initializers.HeNormal(seed)),
+        keras.layers.BatchNormalization(),
+        keras.layers.Dropout(0.3, seed=seed),
+        keras.layers.Dense(
+            num_classes, kernel_initializer=keras.initializers.HeNormal(seed)
+        ),
+    ]
+    return keras.Sequential([keras.Input(input_shape), *layers])
 
 
-@pytest.fixture
-def train(network_with_dropout, tmp_path):
+def train(settings, folder, after=None):
     from keras_asgld.runs import training
 
     digits = data.load("digits", batch_size=64, train_size=160)
-
-    def start(settings, name, after=None):
-        progress = Interrupting(after)
-        folder = tmp_path / name
+    progress = Interrupting(after)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(models, "build", network_with_dropout)
         try:
             record = training.run(settings, folder, digits, progress, keep_weights=True)
         except KeyboardInterrupt:
             return None, progress.warnings
-        return record, progress.warnings
+    return record, progress.warnings
+
+
+@pytest.fixture(scope="module")
+def whole(make_settings, tmp_path_factory):
+    """Trains an optimizer without interruption; returns the record and the folder."""
+
+    @functools.cache
+    def start(optimizer):
+        folder = tmp_path_factory.mktemp("whole") / optimizer
+        return train(make_settings(optimizer), folder)[0], folder
 
     return start
+
+
+@pytest.fixture(scope="module")
+def finished(make_settings, tmp_path_factory):
+    """A run of two epochs of SGD: its record and its folder."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return train(make_settings("sgd", epochs=2), folder)[0], folder
 
 
 def weights(folder):
@@ -72,81 +81,80 @@ def weights(folder):
     "optimizer", ["asgld", pytest.param("adam", marks=pytest.mark.slow)]
 )
 def test_interrupted_and_resumed_equals_uninterrupted(
-    train, make_settings, without_timings, tmp_path, optimizer
+    whole, make_settings, without_timings, tmp_path, optimizer
 ):
-    settings = make_settings(optimizer)
-    whole, _ = train(settings, "whole")
-    assert train(settings, "cut", after=1) == (None, [])
-    assert train(settings, "cut", after=3) == (None, [])
-    assert records.read(tmp_path / "cut")["status"] == "running"
-    resumed, warnings = train(settings, "cut")
-    assert without_timings(resumed) == without_timings(whole)
-    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    settings, cut = make_settings(optimizer), tmp_path / "cut"
+    expected, folder = whole(optimizer)
+    assert train(settings, cut, after=1) == (None, [])
+    assert train(settings, cut, after=3) == (None, [])
+    assert records.read(cut)["status"] == "running"
+    resumed, warnings = train(settings, cut)
+    assert without_timings(resumed) == without_timings(expected)
+    assert weights(cut) == weights(folder)
     assert not warnings
-    assert [epoch["epoch"] for epoch in whole["epochs"]] == [1, 2, 3, 4]
+    assert [epoch["epoch"] for epoch in expected["epochs"]] == [1, 2, 3, 4]
 
 
 def test_a_damaged_checkpoint_is_reported_and_the_one_before_used(
-    train, make_settings, without_timings, tmp_path
+    whole, make_settings, without_timings, tmp_path
 ):
-    settings = make_settings("momentum")
-    whole, _ = train(settings, "whole")
-    train(settings, "cut", after=3)
-    newest = tmp_path / "cut" / "epoch-000003.checkpoint"
+    settings, cut = make_settings("asgld"), tmp_path / "cut"
+    expected, folder = whole("asgld")
+    train(settings, cut, after=3)
+    newest = cut / "epoch-000003.checkpoint"
     newest.write_bytes(newest.read_bytes()[:-100])
-    resumed, warnings = train(settings, "cut")
+    resumed, warnings = train(settings, cut)
     assert len(warnings) == 1 and "epoch-000003.checkpoint" in warnings[0]
-    assert without_timings(resumed) == without_timings(whole)
-    assert weights(tmp_path / "cut") == weights(tmp_path / "whole")
+    assert without_timings(resumed) == without_timings(expected)
+    assert weights(cut) == weights(folder)
 
 
-def test_a_finished_run_is_not_repeated(train, make_settings, tmp_path):
-    settings = make_settings("sgd", epochs=2)
-    first, _ = train(settings, "run")
-    written = (tmp_path / "run" / "record.json").stat().st_mtime_ns
-    again, _ = train(settings, "run")
+def test_a_finished_run_is_not_repeated(finished, make_settings):
+    first, folder = finished
+    written = (folder / "record.json").stat().st_mtime_ns
+    again, _ = train(make_settings("sgd", epochs=2), folder)
     assert again == first
-    assert (tmp_path / "run" / "record.json").stat().st_mtime_ns == written
-    names = sorted(path.name for path in (tmp_path / "run").iterdir())
+    assert (folder / "record.json").stat().st_mtime_ns == written
+    names = sorted(path.name for path in folder.iterdir())
     assert names == ["model.weights.h5", "record.json"]
 
 
-def test_other_settings_are_refused_and_nothing_is_lost(train, make_settings, tmp_path):
-    train(make_settings("sgd", epochs=1), "run")
-    before = (tmp_path / "run" / "record.json").read_bytes()
+def test_other_settings_are_refused_and_nothing_is_lost(finished, make_settings):
+    _, folder = finished
+    before = (folder / "record.json").read_bytes()
     with pytest.raises(files.ExperimentError, match="holds a run with seed=0, not 1"):
-        train(make_settings("sgd", epochs=1, seed=1), "run")
-    assert (tmp_path / "run" / "record.json").read_bytes() == before
+        train(make_settings("sgd", epochs=2, seed=1), folder)
+    assert (folder / "record.json").read_bytes() == before
 
 
-def test_figures_of_another_backend_are_refused(
-    train, make_settings, tmp_path, monkeypatch
-):
-    train(make_settings("sgd", epochs=1), "run")
-    before = (tmp_path / "run" / "record.json").read_bytes()
+def test_figures_of_another_backend_are_refused(finished, make_settings, monkeypatch):
+    _, folder = finished
+    before = (folder / "record.json").read_bytes()
     here = keras.backend.backend()
     monkeypatch.setattr(keras.backend, "backend", lambda: "another")
     with pytest.raises(files.ExperimentError, match=f"made on {here}, not another"):
-        train(make_settings("sgd", epochs=1), "run")
-    assert (tmp_path / "run" / "record.json").read_bytes() == before
+        train(make_settings("sgd", epochs=2), folder)
+    assert (folder / "record.json").read_bytes() == before
 
 
-def test_a_run_that_diverges_is_recorded_as_failed(train, make_settings):
+def test_a_run_that_diverges_is_recorded_as_failed(make_settings, tmp_path):
     settings = make_settings("sgd", overrides={"learning_rate": 1e30})
-    record, _ = train(settings, "run")
+    record, _ = train(settings, tmp_path / "run")
     assert record["status"] == "failed"
     assert record["epochs"][-1]["test_loss"] is None
     assert len(record["epochs"]) < 4
     assert "not finite in epoch" in record["failure"]
 
 
-def test_the_optimizers_of_a_seed_start_from_the_same_weights(train, make_settings):
-    def start(optimizer, seed):
-        settings = make_settings(optimizer, seed=seed, epochs=1)
-        record, _ = train(settings, f"{optimizer}{seed}")
-        return record["initial_weights_sha256"]
-
-    assert start("asgld", 0) == start("adam", 0) != start("adam", 1)
+def test_the_optimizers_of_a_seed_start_from_the_same_weights(
+    whole, finished, make_settings, tmp_path
+):
+    other, _ = train(make_settings("sgd", epochs=1, seed=1), tmp_path / "other")
+    asgld, sgd, other = (
+        record["initial_weights_sha256"]
+        for record in (whole("asgld")[0], finished[0], other)
+    )
+    assert asgld == sgd != other
 
 
 def wait_for_epochs(folder, count, process):

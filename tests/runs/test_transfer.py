@@ -78,7 +78,9 @@ def test_runs_of_all_seeds_start_from_it_and_go_on_in_a_new_process(
     folder, tmp_path, monkeypatch, without_timings
 ):
     place = f"--data_dir={folder}"
-    compare = ("compare", *FLAGS, place, "--epochs=2", "--optimizers=adam")
+    monkeypatch.setattr(transfer, "EPOCHS", 2)
+    flags = (*FLAGS, place, "--epochs=1")
+    compare = ("compare", *flags, "--optimizers=adam")
     assert main([*compare, "--seeds=2", f"--out_dir={tmp_path / 'both'}"]) == 0
     # As in a new process: nothing is known of the training before.
     monkeypatch.setattr(transfer, "_trained", type(transfer._trained)())
