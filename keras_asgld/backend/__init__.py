@@ -42,7 +42,8 @@ chosen here, once:
 - `may_cut(variable)`: whether it may be updated in parts.
 - `layout(variables)`: a hashable, equal while the answers to the last three are.
 
-`update` is the update count everywhere, an int32 scalar.
+`update` is the update count everywhere, an int32 scalar. `side_by_side.py` is
+JAX's alone, for chains that run together.
 """
 
 import importlib

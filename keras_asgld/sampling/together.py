@@ -3,15 +3,17 @@
 import keras
 import numpy as np
 
+from keras_asgld import backend
+
 # What `fit` takes; everything else belongs to chains that run one after the other.
 ARGUMENTS = ("batch_size", "shuffle", "validation_data")
 
 
 def check_backend():
-    if keras.backend.backend() != "jax":
+    if backend.NAME != "jax":
         raise ValueError(
             "`together` must be False with any backend but JAX. Received: "
-            f"together=True, KERAS_BACKEND={keras.backend.backend()}"
+            f"together=True, KERAS_BACKEND={backend.NAME}"
         )
 
 
@@ -66,7 +68,9 @@ class Stack:
     """
 
     def __init__(self, model, begin, count):
-        self.model, self._count = model, count
+        from keras_asgld.backend import side_by_side  # which only JAX can load
+
+        self.model, self._count, self._jax = model, count, side_by_side
         self._variables = [
             model.trainable_variables,
             model.non_trainable_variables,
@@ -82,9 +86,9 @@ class Stack:
         model.reset_metrics()
         self._variables.append(model.metrics_variables)
         self._metrics = [np.asarray(v.value) for v in model.metrics_variables]
-        self._chains, self._whole = _shardings(count)
+        self._chains, self._whole = self._jax.places(count)
         self._state = self._stacked([[*state, self._metrics] for state in states])
-        self._step = _step(model)
+        self._step = self._jax.program(model.train_step)
 
     def fit(
         self,
@@ -98,9 +102,8 @@ class Stack:
         validation_data=None,
     ):
         """The chains' histories; `ensembles` keep their members."""
-        import jax
-
-        data = jax.device_put(keras.tree.map_structure(_array, (x, y)), self._whole)
+        data = keras.tree.map_structure(_array, (x, y))
+        data = self._jax.placed(data, self._whole)
         size, batch = len(keras.tree.flatten(data)[0]), batch_size or 32
         histories = [{} for _ in range(self._count)]
         for chain, ensemble in enumerate(ensembles):
@@ -114,12 +117,12 @@ class Stack:
             # Anew, for a step takes the arrays that it is given.
             self._state[-1] = self._stacked([self._metrics] * self._count)
             orders = [self._order(chain, size, shuffle) for chain in range(self._count)]
-            orders = jax.device_put(np.stack(orders), self._chains)
+            orders = self._jax.placed(np.stack(orders), self._chains)
             for number, first in enumerate(range(0, size, batch)):
                 for ensemble in ensembles:
                     ensemble.on_train_batch_begin(number)
                 indices = orders[:, first : first + batch]
-                logs, state = self._step(self._state, data, indices)
+                logs, state = self._step(tuple(self._state), data, indices)
                 self._state = list(state)
                 for ensemble in ensembles:
                     ensemble.on_train_batch_end(number)
@@ -140,10 +143,7 @@ class Stack:
         return [np.asarray(place[id(w)][chain]) for w in self.model.weights]
 
     def _stacked(self, states):
-        import jax
-
-        stacked = jax.tree.map(lambda *arrays: jax.numpy.stack(arrays), *states)
-        return jax.device_put(stacked, self._chains)
+        return self._jax.stacked(states, self._chains)
 
     def _restore(self, chain):
         """Gives the model the state of one chain."""
@@ -171,32 +171,6 @@ class Stack:
                 found |= {f"val_{name}": value for name, value in judged.items()}
             for name, value in found.items():
                 history.setdefault(name, []).append(value)
-
-
-def _step(model):
-    """Keras's training step of the model, over the chains' states and examples."""
-    import jax
-
-    def step(state, data, indices):
-        batch = jax.tree.map(lambda array: array[indices], data)
-        return model.train_step(tuple(state), batch)
-
-    over_chains = jax.vmap(step, in_axes=(0, None, 0))
-    return jax.jit(over_chains, donate_argnums=0)
-
-
-def _shardings(count):
-    """Where arrays of the chains lie, and where all devices have the whole."""
-    import jax
-    from jax.sharding import Mesh, NamedSharding, PartitionSpec
-
-    devices = jax.devices()
-    used = max(n for n in range(1, len(devices) + 1) if count % n == 0)
-    mesh = Mesh(np.array(devices[:used]), ("chain",))
-    return (
-        NamedSharding(mesh, PartitionSpec("chain")),
-        NamedSharding(mesh, PartitionSpec()),
-    )
 
 
 def _array(value):

@@ -44,7 +44,7 @@ for line in sys.argv[1:]:
 assert not tried, tried
 print(json.dumps(statuses))
 """
-TRAIN = "train --epochs=4 --train_size=192"
+TRAIN = "train --epochs=4 --train_size=192 --learning_rate=1"
 
 
 @pytest.fixture

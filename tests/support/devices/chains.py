@@ -10,12 +10,13 @@ import jax  # noqa: E402
 import numpy as np  # noqa: E402
 
 from keras_asgld import Chains  # noqa: E402
+from keras_asgld.backend import side_by_side  # noqa: E402
 from keras_asgld.sampling import together  # noqa: E402
 from tests.support.monitored import compiled, data, make  # noqa: E402
 
 assert len(jax.devices()) == 4
 for count, used in ((1, 1), (2, 2), (4, 4), (5, 1), (6, 3), (8, 4)):
-    chains, whole = together._shardings(count)
+    chains, whole = side_by_side.places(count)
     assert len(chains.device_set) == len(whole.device_set) == used, count
 used, step = [], together.Stack._log
 
