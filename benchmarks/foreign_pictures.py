@@ -137,18 +137,20 @@ def samples(found, seed, cls, cyclical, rate, prior):
     if cls is SGHMC:
         numbers["momentum"] = 0.9
     folder = tempfile.mkdtemp()
+    folder = tempfile.TemporaryDirectory()
     if cyclical:
         sampler = cls(
             cosine(rate, EPOCHS),
             temperature=CyclicTemperature(1.0, steps, steps // 4),
             **numbers,
         )
-        ensemble = WeightEnsemble(folder, unit="cycle")
+        ensemble = WeightEnsemble(folder.name, unit="cycle")
     else:
         sampler = cls(rate, temperature=1.0, **numbers)
-        ensemble = WeightEnsemble(folder, frequency=5, burn_in=2 * EPOCHS)
+        ensemble = WeightEnsemble(folder.name, frequency=5, burn_in=2 * EPOCHS)
     fit(sampler, found, seed, CYCLES * EPOCHS, [ensemble])
-    return lambda x: ensemble.predict(x, batch_size=500).mean
+    # The folder lives as long as this function, which reads the members in it.
+    return lambda x, _=folder: ensemble.predict(x, batch_size=500).mean
 
 
 def _priors(rate):
