@@ -10,8 +10,8 @@ samplers' posterior is that of Bayes' rule (temperature 1) with a Gaussian prior
 
 Each method takes the setting with the best likelihood of the 400, with a seed of its
 own: Adam the best of four learning rates, each network as it was at its best epoch; a
-sampler the best of two priors, at a rate that a few runs with that seed had shown to be
-stable. Then three other seeds are judged on the test set, and by how well the entropy
+sampler the best of four priors, at a rate that a few runs with that seed had shown to
+be stable. Three other seeds are then judged on the test set, and by how well entropy
 of the prediction tells pictures of the two foreign classes from the others (the area
 under the ROC curve). Every number goes to docs/results/foreign_pictures.json at once;
 started again, it goes on.
@@ -113,7 +113,7 @@ def predict(model, x):
     return keras.ops.convert_to_numpy(keras.ops.softmax(logits))
 
 
-def networks(found, seed, count, rate):
+def networks(found, seed, asked, count, rate):
     """`count` runs of Adam, each as the epoch leaves it that predicts best."""
     epochs = CYCLES * EPOCHS // count
     made = []
@@ -127,38 +127,38 @@ def networks(found, seed, count, rate):
             model = fit(optimizer, found, seed + 100 * run, epochs, [keeper])
             model.load_weights(path)
         made.append(model)
-    return lambda x: np.mean([predict(model, x) for model in made], axis=0)
+    return [np.mean([predict(model, x) for model in made], axis=0) for x in asked]
 
 
-def samples(found, seed, cls, cyclical, rate, prior):
+def samples(found, seed, asked, cls, cyclical, rate, prior):
     """The mean prediction of a sampler's members, one a cycle or one in five epochs."""
     steps = EPOCHS * TRAIN // BATCH
     numbers = {"examples": TRAIN, "prior": prior, "seed": seed}
     if cls is SGHMC:
         numbers["momentum"] = 0.9
-    folder = tempfile.mkdtemp()
-    folder = tempfile.TemporaryDirectory()
     if cyclical:
         sampler = cls(
             cosine(rate, EPOCHS),
             temperature=CyclicTemperature(1.0, steps, steps // 4),
             **numbers,
         )
-        ensemble = WeightEnsemble(folder.name, unit="cycle")
+        plan = {"unit": "cycle"}
     else:
         sampler = cls(rate, temperature=1.0, **numbers)
-        ensemble = WeightEnsemble(folder.name, frequency=5, burn_in=2 * EPOCHS)
-    fit(sampler, found, seed, CYCLES * EPOCHS, [ensemble])
-    # The folder lives as long as this function, which reads the members in it.
-    return lambda x, _=folder: ensemble.predict(x, batch_size=500).mean
+        plan = {"frequency": 5, "burn_in": 2 * EPOCHS}
+    with tempfile.TemporaryDirectory() as folder:
+        ensemble = WeightEnsemble(folder, **plan)
+        fit(sampler, found, seed, CYCLES * EPOCHS, [ensemble])
+        return [ensemble.predict(x, batch_size=500).mean for x in asked]
 
 
 def _priors(rate):
-    return [{"rate": rate, "prior": prior} for prior in (0.2, 0.3)]
+    return [{"rate": rate, "prior": prior} for prior in (0.2, 0.3, 0.1, 0.15)]
 
 
 _ADAM = [{"rate": rate} for rate in (0.0003, 0.001, 0.003, 0.01)]
-# A method → how it is run, and what it may try.
+# A method → how it is run, and what it may try. Run on (parts, seed, inputs), it gives
+# the probabilities that it predicts for each array of the inputs.
 METHODS = {
     "one network": (functools.partial(networks, count=1), _ADAM),
     "5 networks": (functools.partial(networks, count=CYCLES), _ADAM),
@@ -181,10 +181,10 @@ METHODS = {
 }
 
 
-def figures(predict, found):
+def figures(run, found, seed, **numbers):
     """The columns of the table."""
     x, y = found["test"]
-    known, foreign = predict(x), predict(found["foreign"])
+    known, foreign = run(found, seed, [x, found["foreign"]], **numbers)
     unsure = [
         -np.sum(p * np.log(np.maximum(p, 1e-12)), axis=-1) for p in (known, foreign)
     ]
@@ -200,7 +200,7 @@ def tried(whole, method, numbers):
     found = parts(whole, TUNING_SEED)
     run, _ = METHODS[method]
     x, y = found["validation"]
-    predicted = run(found, TUNING_SEED, **numbers)(x)
+    (predicted,) = run(found, TUNING_SEED, [x], **numbers)
     if not np.isfinite(predicted).all():
         return None
     return calibration.figures(predicted, y)["negative_log_likelihood"]
@@ -227,7 +227,7 @@ def study(record, whole, keep):
         for method, (run, _) in METHODS.items():
             if method not in done:
                 numbers = chosen(record, method)
-                done[method] = figures(run(found, seed, **numbers), found)
+                done[method] = figures(run, found, seed, **numbers)
                 print(seed, method, numbers, done[method], flush=True)
                 keep()
 

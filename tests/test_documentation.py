@@ -54,10 +54,13 @@ def after(difference):
 
 def examples_of_pages():
     (swap,) = re.findall(r"```diff\n(.*?)```", README, re.DOTALL)
-    yield pytest.param("\n".join([after(swap), *examples(README)]), id="README.md")
+    front = "\n".join([after(swap), *examples(README)])
+    yield pytest.param(front, id="README.md", marks=pytest.mark.slow)
     for page in PAGES[1:]:
         for number, code in enumerate(examples(page.read_text()), 1):
-            yield pytest.param(code, id=f"{page.relative_to(ROOT)}-{number}")
+            marks = [pytest.mark.slow] if "Chains(" in code else []
+            place = f"{page.relative_to(ROOT)}-{number}"
+            yield pytest.param(code, id=place, marks=marks)
 
 
 @pytest.mark.parametrize("code", list(examples_of_pages()))

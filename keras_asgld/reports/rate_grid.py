@@ -62,6 +62,6 @@ def draw(path, rows, title):
     ax.yaxis.set_major_formatter("{x:g}" + score.unit)
     drawing.quiet(ax)
     if ax.get_legend_handles_labels()[0]:
-        figure.legend(loc="outside right upper", frameon=False)
+        figure.legend(loc="outside right center", frameon=False)
     drawing.caption(figure, title)
     drawing.save(figure, path)

@@ -1,5 +1,6 @@
 """Chains: several runs of one compiled model from one call of `fit`."""
 
+import functools
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -217,8 +218,8 @@ class Chains:
             print(f"{len(chains)} chains of {len(self)} together")
         if not chains:
             return found
-        begin = lambda place: self._begin(chains[place], start)  # noqa: E731
-        stack = stacked.Stack(self.model, begin, len(chains))
+        begins = [functools.partial(self._begin, chain, start) for chain in chains]
+        stack = stacked.Stack(self.model, begins)
         ensembles = [self.ensembles[chain] for chain in chains]
         try:
             histories = stack.fit(x, y, ensembles, epochs, verbose, **others)

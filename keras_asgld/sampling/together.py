@@ -36,12 +36,22 @@ def check_arguments(x, y, callbacks, others):
             f"Received: shuffle={others['shuffle']!r}"
         )
     for name, value in (("x", x), ("y", y)):
-        leaves = keras.tree.flatten(value)
-        if not leaves or not all(getattr(leaf, "shape", ()) for leaf in leaves):
+        if not _holds_arrays(value):
             raise ValueError(
                 f"`{name}` must be an array, or arrays, where chains run together. "
                 f"Received: {name} of type {type(value).__name__}"
             )
+    judged = others.get("validation_data")
+    if judged is not None and not (isinstance(judged, tuple) and _holds_arrays(judged)):
+        raise ValueError(
+            "`validation_data` must be a tuple of arrays where chains run together. "
+            f"Received: validation_data of type {type(judged).__name__}"
+        )
+
+
+def _holds_arrays(value):
+    leaves = keras.tree.flatten(value)
+    return bool(leaves) and all(getattr(leaf, "shape", ()) for leaf in leaves)
 
 
 class _Chain:
@@ -62,23 +72,22 @@ class Stack:
 
     Args:
         model: A compiled model, as `beginning.check` wants it.
-        begin: A function of a chain's place in the stack that makes model and
-            random numbers those that the chain begins with.
-        count: How many chains there are.
+        begins: A function for each chain, which makes model and random numbers those
+            that the chain begins with.
     """
 
-    def __init__(self, model, begin, count):
+    def __init__(self, model, begins):
         from keras_asgld.backend import side_by_side  # which only JAX can load
 
-        self.model, self._count, self._jax = model, count, side_by_side
+        self.model, self._count, self._jax = model, len(begins), side_by_side
         self._variables = [
             model.trainable_variables,
             model.non_trainable_variables,
             model.optimizer.variables,
         ]
         states, self._orders = [], []
-        for chain in range(count):
-            begin(chain)
+        for begin in begins:
+            begin()
             states.append(
                 [[v.value for v in variables] for variables in self._variables]
             )
@@ -86,7 +95,7 @@ class Stack:
         model.reset_metrics()
         self._variables.append(model.metrics_variables)
         self._metrics = [np.asarray(v.value) for v in model.metrics_variables]
-        self._chains, self._whole = self._jax.places(count)
+        self._chains, self._whole = self._jax.places(self._count)
         self._state = self._stacked([[*state, self._metrics] for state in states])
         self._step = self._jax.program(model.train_step)
 
@@ -130,7 +139,9 @@ class Stack:
             for ensemble in ensembles:
                 ensemble.on_epoch_end(epoch)
             self._log(histories, logs, batch, validation_data)
-            bar.update(epoch + 1, values=_means(histories))
+            means = _means(histories)
+            bar.stateful_metrics = set(means)  # each epoch's own, no mean over epochs
+            bar.update(epoch + 1, values=means.items())
         return histories
 
     def weights(self, chain):
@@ -181,7 +192,7 @@ def _array(value):
 
 def _means(histories):
     """The last figures, averaged over the chains, for a progress bar."""
-    return [
-        (name, np.mean([history[name][-1] for history in histories]))
+    return {
+        name: np.mean([history[name][-1] for history in histories])
         for name in histories[0]
-    ]
+    }

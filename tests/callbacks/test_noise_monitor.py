@@ -7,6 +7,7 @@ import pytest
 
 from keras_asgld import NoiseMonitor
 from keras_asgld.callbacks.probe import Probe
+from tests.support.family import typical_members
 from tests.support.monitored import (
     FAMILY,
     STEPS,
@@ -65,6 +66,7 @@ def test_measurements_of_an_epoch_are_averaged(name):
     check(history, 0, mean(figures))
 
 
+@pytest.mark.parametrize("name", typical_members(FAMILY))
 def test_the_compiled_step_gives_the_same(name):
     _, _, expected = eager(name)
     found = fit(compiled(make(name)), 3, [NoiseMonitor()])
@@ -109,6 +111,7 @@ def test_the_accumulated_step_is_measured(name):
     check(history, 1, by_hand(optimizer, gradients, 2))
 
 
+@pytest.mark.parametrize("name", typical_members(FAMILY))
 def test_excluded_variables_have_no_noise(name):
     optimizer = make(name)
     optimizer.exclude_from_noise(var_names=["hidden"])

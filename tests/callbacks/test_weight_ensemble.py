@@ -304,6 +304,7 @@ def test_a_member_without_its_file_is_refused_before_training(tmp_path):
     assert_same([own], [model.get_weights()])
 
 
+@pytest.mark.slow
 def test_fifty_members_predict_in_the_room_of_one(tmp_path):
     model = keras.Sequential([keras.Input((500,)), keras.layers.Dense(500)])
     ensemble = WeightEnsemble(tmp_path, max_members=50, activation="linear")

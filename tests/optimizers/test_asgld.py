@@ -99,7 +99,11 @@ def test_momentum_zero_leaves_no_variance(start, gradients):
 
 @pytest.mark.parametrize(
     "lr, rho, psi, a, s",
-    [(0.1, 0.9, 1.0, 1.0, 1.0), (0.3, 0.5, 3.0, 0.5, 2.0), (0.02, 0.8, 9.0, 1.0, 0.3)],
+    [
+        (0.1, 0.9, 1.0, 1.0, 1.0),
+        pytest.param(0.3, 0.5, 3.0, 0.5, 2.0, marks=pytest.mark.slow),
+        pytest.param(0.02, 0.8, 9.0, 1.0, 0.3, marks=pytest.mark.slow),
+    ],
 )
 def test_stationary_variance_on_a_quadratic_solves_its_lyapunov_equation(
     lr, rho, psi, a, s

@@ -149,7 +149,6 @@ def test_no_velocity_of_the_new_layers_rate_goes_on(run, chosen, optimizer):
     "optimizer, after",
     [
         ("sghmc", (2,)),
-        ("scale-free-asgld", (3,)),
         *(
             pytest.param(optimizer, (2, 3), marks=pytest.mark.slow)
             for optimizer in ("momentum", "sghmc", "adam", "scale-free-asgld")

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.skipif(
 FLAGS = ("--train_size=64", "--epochs=2", "--optimizer=asgld")
 
 
-@pytest.mark.parametrize("drops", ["none", "1"])
+@pytest.mark.parametrize("drops", ["none", pytest.param("1", marks=pytest.mark.slow)])
 def test_mirrored_runs_end_with_or_without_a_schedule(tmp_path, capsys, drops):
     epochs = {}
     for strategy in ("mirrored", "one"):

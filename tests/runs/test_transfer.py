@@ -74,6 +74,7 @@ def test_a_network_has_learned_the_classes_before(loaded):
     assert float(metric.result()) > 0.9
 
 
+@pytest.mark.slow
 def test_runs_of_all_seeds_start_from_it_and_go_on_in_a_new_process(
     folder, tmp_path, monkeypatch, without_timings
 ):

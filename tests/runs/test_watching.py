@@ -74,14 +74,8 @@ def test_ensemble_monitor_and_tensorboard(tmp_path, monkeypatch, capsys):
     assert "ensemble=2, not None" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    "after",
-    [
-        pytest.param(1, marks=pytest.mark.slow),
-        3,
-        pytest.param(4, marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("after", [1, 3, 4])
 def test_an_interrupted_run_ends_with_the_ensemble_of_a_whole_one(
     make_settings, tmp_path, after
 ):

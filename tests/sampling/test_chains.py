@@ -63,7 +63,9 @@ def finished(one_chain, tmp_path):
     return shutil.copytree(one_chain, tmp_path, dirs_exist_ok=True)
 
 
-@pytest.mark.parametrize("sampler", ["SGLD", "SGHMC"])
+@pytest.mark.parametrize(
+    "sampler", ["SGLD", pytest.param("SGHMC", marks=pytest.mark.slow)]
+)
 def test_each_chain_is_the_run_of_its_seed(tmp_path, sampler):
     # The seeds of the user's optimizer and of the initializer count for nothing.
     model = with_dropout(make(sampler, seed=99), seed=5)
@@ -238,6 +240,7 @@ def test_draws_are_the_outputs_of_each_member(tmp_path):
     chains.model.set_weights(own)
 
 
+@pytest.mark.slow
 def test_a_linear_model_converges_and_its_verdict_says_so(tmp_path):
     """And that of the same chains with their burn-in, from far away, does not."""
     rng = np.random.default_rng(0)

@@ -112,11 +112,23 @@ def test_a_wrong_number_of_examples_is_noticed(tmp_path):
 
 
 @needs_jax
-def test_progress_is_of_all_chains(tmp_path, capsys):
-    run(tmp_path, compiled(make("SGLD")), True, fit={"verbose": 1})
+def test_progress_is_of_all_chains(tmp_path, capsys, monkeypatch):
+    shown = []
+
+    class Bar(keras.utils.Progbar):
+        def update(self, *arguments, **others):
+            super().update(*arguments, **others)
+            total, count = self._values["loss"]
+            shown.append(total / count)
+
+    monkeypatch.setattr(keras.utils, "Progbar", Bar)
+    _, histories = run(tmp_path, compiled(make("SGLD")), True, fit={"verbose": 1})
     output = capsys.readouterr().out
     assert output.startswith("3 chains of 3 together\n")
-    assert "3/3" in output and "loss" in output
+    # Each epoch's mean over the chains, and none over the epochs.
+    means = np.mean([history["loss"] for history in histories], axis=0)
+    np.testing.assert_allclose(shown, means, rtol=1e-12)
+    assert "3/3" in output and f"loss: {means[-1]:.4f}" in output.splitlines()[-1]
     run(tmp_path, compiled(make("SGLD")), True, fit={"verbose": 1})
     assert capsys.readouterr().out == "0 chains of 3 together\n"
 
@@ -136,6 +148,7 @@ def test_chains_are_spread_over_the_devices():
         ({"shuffle": "batch"}, "`shuffle` must be True or False"),
         ({"x": iter(())}, "`x` must be an array.*Received: x of type tuple_iterator"),
         ({"y": None}, "`y` must be an array.*Received: y of type NoneType"),
+        ({"validation_data": iter(())}, "`validation_data` must be a tuple of arrays"),
     ],
 )
 def test_what_chains_together_do_not_take_is_named(tmp_path, arguments, words):

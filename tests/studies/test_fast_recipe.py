@@ -59,6 +59,7 @@ def small(folder, tmp_path, monkeypatch):
     ]
 
 
+@pytest.mark.slow
 def test_from_the_command_line_to_the_table(small, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(environment, "has_bfloat16", lambda: True)
     assert main(small) == 0
@@ -114,6 +115,7 @@ def stored(path):
     return found
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed_equals_uninterrupted(
     pictures, tmp_path, without_timings
 ):

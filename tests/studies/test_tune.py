@@ -51,6 +51,7 @@ def test_of_equals_the_smaller_rate_is_taken_and_the_search_ends():
     assert len(search(lambda step: step)) == tune.MOST
 
 
+@pytest.mark.slow
 def test_tune_then_compare(tmp_path, capsys, monkeypatch):
     def unseen(_):
         raise AssertionError("the test set was read")
