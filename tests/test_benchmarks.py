@@ -378,6 +378,37 @@ def test_a_cell_of_the_table_of_biases_is_what_the_sampler_does(script, name):
     assert abs(measured - variance(name, 0.5, 1)) < 5 * error
 
 
+def test_the_noise_in_halvings_of_the_batch_is_that_of_its_record(script):
+    pytest.importorskip("jax", reason="needs the package jax")
+    halving = script("halving_bound")
+    cells = json.loads((RESULTS / "halving_bound.json").read_text())
+    table = halving.table(cells)
+    assert table == (RESULTS / "halving_bound.md").read_text()
+    assert table in (BENCHMARKS.parent / "docs" / "study.md").read_text()
+    flat = [cell for cell in cells if cell["quantity"] == "nearly flat"]
+    assert len(flat) == len(halving.PSIS) * len(halving.STEPS)
+    for cell in flat:
+        # 64 runs say it to half a per cent; the curvature takes about two.
+        law = halving.law(cell["psi"], cell["steps"])
+        assert cell["ratio"] == pytest.approx(law, rel=0.04)
+    for psi in halving.PSIS:
+        assert halving.law(psi, 100_000) == pytest.approx(halving.law(psi), rel=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a script for JAX")
+def test_the_noise_in_halvings_of_the_batch_is_measured(script, monkeypatch):
+    halving = script("halving_bound")
+    monkeypatch.setattr(halving, "STEPS", (20, 40))
+    for cell in halving.study(halving.NearlyFlat(), psis=(3.0,)):
+        law = halving.law(3.0, cell["steps"])
+        assert cell["standard_error"] < 0.01 * law
+        assert abs(cell["ratio"] - law) < 0.03 * law
+    logits, weights = halving.study(halving.Network(), psis=(3.0,))[2:]
+    assert weights["quantity"] == "weights" and logits["quantity"] == "logits"
+    assert weights["ratio"] > 2 * logits["ratio"] > 0
+
+
 RESULTS = BENCHMARKS.parent / "docs" / "results"
 
 
