@@ -315,7 +315,7 @@ def _draw(results, path):
             np.multiply(curve["highest"], 1e6),
             linewidth=1,
             color=blue,
-            label="from the smallest to the largest, over all inputs",
+            label="of all inputs, from smallest to largest",
         )
         left.set_ylim(-9, 9)
         left.set_title("error of a draw, in millionths", **drawing.TITLE)

@@ -180,7 +180,7 @@ def table(record, reference):
 def draw(ours, reference, path):
     x, y = data()
     blue, red = drawing.COLOURS[2], drawing.COLOURS[0]
-    figure = drawing.canvas(10, 4.1)
+    figure = drawing.canvas(10, 4.4)
     panels = figure.subplots(1, 2, sharex=True, sharey=True)
     titles = "BAOA, from fit", "NUTS, the reference"
     for axes, title, found in zip(panels, titles, [ours, reference], strict=True):
@@ -198,7 +198,8 @@ def draw(ours, reference, path):
         axes.set_title(title, **drawing.TITLE)
         axes.set_xlabel("x", color=drawing.GREY)
         drawing.quiet(axes)
-    panels[0].legend(frameon=False, fontsize=8.5)
+    keys = panels[0].get_legend_handles_labels()
+    figure.legend(*keys, loc="outside lower center", ncols=len(keys[0]), frameon=False)
     drawing.caption(
         figure, f"A network's output given {len(x)} observations: mean and band"
     )

@@ -146,11 +146,12 @@ def draw(cells, path):
     for axes, s2 in zip(panels, NOISES, strict=True):
         for name, law in LAWS.items():
             colour, _ = styles[name.lower()]
-            # Wide where another line of almost the same bias lies on it.
+            # Of two with almost the same bias the lower is wide or the upper dashed.
             wide = name in ("SGLD", "SGHMC")
+            dash = drawing.DASHES[name == "SGNHT"]
             curve = [100 * (law(h, s2) - 1) for h in steps]
             look = {"lw": 5 if wide else 1.6, "alpha": 0.5 if wide else 1}
-            axes.plot(steps, curve, color=colour, label=name, **look)
+            axes.plot(steps, curve, color=colour, linestyle=dash, label=name, **look)
             dots = [c for c in cells if (c["sampler"], c["noise"]) == (name, s2)]
             biases = [100 * (c["measured"] - 1) for c in dots]
             size = 8 if wide else 4
@@ -161,14 +162,14 @@ def draw(cells, path):
         axes.set_xlabel("step × curvature", color=drawing.GREY)
         axes.xaxis.set_major_formatter("{x:g}")
         axes.set_yscale("symlog", linthresh=10)
-        axes.set_yticks(TICKS, [f"+{tick:,} %" if tick else "0" for tick in TICKS])
+        axes.set_yticks(TICKS, [f"{tick:,} %" for tick in TICKS])
         axes.minorticks_off()
         drawing.quiet(axes)
     panels[0].legend(frameon=False, fontsize=9)
     drawing.caption(
         figure,
-        "How much too large the variance is: lines by law, dots measured; from 10 % on "
-        "in decades",
+        "By how much the variance is too large: lines by law, dots measured (decades "
+        "from 10 % on)",
     )
     drawing.save(figure, path)
 

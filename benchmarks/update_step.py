@@ -154,7 +154,7 @@ def draw(results, path):
         len(modes),
         squeeze=False,
         sharey="row",
-        gridspec_kw={"height_ratios": [1 + count for count in bars]},
+        gridspec_kw={"height_ratios": bars},
     )
     for (row, network), (column, mode) in itertools.product(
         enumerate(networks), enumerate(modes)
@@ -171,8 +171,8 @@ def draw(results, path):
         axes.set_xlabel("times Keras's Adam", color=drawing.GREY)
     drawing.caption(
         figure,
-        f"Time of an update on {BACKENDS[results['backend']]}; black: the runs' range; "
-        "dotted: what memory takes",
+        f"Time of an update on {BACKENDS[results['backend']]}; orange: this package, "
+        "black: range of runs, dotted: memory's part",
     )
     drawing.save(figure, path)
 
@@ -200,11 +200,13 @@ def _draw_bars(axes, case, names):
             textcoords="offset points",
             va="center",
             fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
         )
     floor = case["floor_milliseconds"] / rows["Adam"]["milliseconds"]
     axes.axvline(floor, color=drawing.GREY, linestyle=":")
     axes.axvline(1, color=drawing.GREY, linewidth=0.8)
     axes.set_xlim(0, 1.35 * right)
+    axes.set_ylim(-0.6, len(names) - 0.4)
     axes.xaxis.set_major_formatter("{x:g}")
 
 

@@ -52,6 +52,7 @@ def texts(figure):
 
 def check_readable(figure):
     """No text lies on another, none beyond the picture's edge, none is cut short."""
+    figure.canvas.draw()  # saving it had other pixels
     boxes = texts(figure)
     for text, box in boxes.items():
         assert not text.get_text().endswith("…"), text
