@@ -198,7 +198,7 @@ def draw_figure(samples, reference, names, path):
         axes.set_title(f"{title} of 31 weights", **drawing.TITLE)
         axes.set_xlabel("by NUTS", color=drawing.GREY)
         axes.set_ylabel("by the sampler (on the line: equal)", color=drawing.GREY)
-        axes.legend(frameon=False)
+        axes.legend(facecolor="white", edgecolor="none", framealpha=1)
         drawing.quiet(axes, grid="both")
     # The weight that the data tell most about, by its shift from the prior.
     widest = int(np.argmax(np.abs(reference[:, :-1].mean(axis=0))))
