@@ -190,7 +190,8 @@ def _draw_bars(axes, case, names):
         colour = OTHERS if name in KERAS or name == NAIVE else drawing.COLOURS[0]
         axes.barh(place, min(ratio, end), color=colour, height=0.7)
         if ratio <= end:
-            axes.plot([min(runs), max(runs)], [place, place], color="black", lw=1)
+            spread = [min(runs), min(max(runs), end)]
+            axes.plot(spread, [place, place], color="black", lw=1)
         tip = min(max(ratio, *runs), end)
         right = max(right, tip)
         axes.annotate(
