@@ -18,19 +18,15 @@ import json
 import pathlib
 import time
 
+import blackjax
 import jax
 import keras
-import matplotlib
-
-matplotlib.use("Agg")
-
-import blackjax
-import matplotlib.pyplot as plt
 import numpy as np
 from scipy.special import expit
 from sklearn.datasets import load_breast_cancer
 
 from keras_asgld import BAOA, PSGLD, SGHMC, SGLD, SGNHT, diagnostics
+from keras_asgld.reports import drawing
 
 BATCH, PASSES = 128, 22
 PRIOR = 1.0
@@ -185,42 +181,40 @@ def predictive(draws, x):
 def draw_figure(samples, reference, names, path):
     reference = reference.reshape(-1, reference.shape[-1])
     samples = {name: each.reshape(-1, each.shape[-1]) for name, each in samples.items()}
-    figure, (means, deviations, marginal) = plt.subplots(1, 3, figsize=(12, 3.8))
-    for number, (name, draws) in enumerate(samples.items()):
-        for axes, moment in [(means, np.mean), (deviations, np.std)]:
-            axes.scatter(
-                moment(reference, axis=0),
-                moment(draws, axis=0),
-                s=18,
-                alpha=0.7,
-                color=f"C{number}",
-                label=name,
-            )
-    for axes, title in [(means, "posterior mean"), (deviations, "standard deviation")]:
-        axes.set(title=f"{title} of the 31 weights", xlabel="NUTS", ylabel="sampled")
-        low, high = axes.get_xlim()
-        axes.plot([low, high], [low, high], color="grey", lw=0.8, zorder=0)
-        axes.legend(frameon=False)
+    styles = drawing.styles([name.lower() for name in samples])
+    colours = {name: styles[name.lower()][0] for name in samples}
+    figure = drawing.canvas(12, 4.2)
+    means, deviations, marginal = figure.subplots(1, 3)
+    for axes, moment, title in [
+        (means, np.mean, "posterior means"),
+        (deviations, np.std, "standard deviations"),
+    ]:
+        exact = moment(reference, axis=0)
+        for name, draws in samples.items():
+            words = {"color": colours[name], "label": name}
+            axes.scatter(exact, moment(draws, axis=0), s=18, alpha=0.7, lw=0, **words)
+        ends = [exact.min(), exact.max()]
+        axes.plot(ends, ends, color=drawing.GREY, lw=0.8, zorder=0)
+        axes.set_title(f"{title} of 31 weights", **drawing.TITLE)
+        axes.set_xlabel("by NUTS", color=drawing.GREY)
+        axes.set_ylabel("by the sampler (on the line: equal)", color=drawing.GREY)
+        axes.legend(facecolor="white", edgecolor="none", framealpha=1)
+        drawing.quiet(axes, grid="both")
     # The weight that the data tell most about, by its shift from the prior.
     widest = int(np.argmax(np.abs(reference[:, :-1].mean(axis=0))))
     bins = np.linspace(*np.percentile(reference[:, widest], [0.02, 99.98]), 60)
-    marginal.hist(
-        reference[:, widest], bins, density=True, color="lightgrey", label="NUTS"
-    )
-    for number, (name, draws) in enumerate(samples.items()):
-        marginal.hist(
-            draws[:, widest],
-            bins,
-            density=True,
-            histtype="step",
-            lw=1.4,
-            color=f"C{number}",
-            label=name,
-        )
-    marginal.set(title=f"weight of “{names[widest]}”", yticks=[])
+    shown = {"bins": bins, "density": True}
+    marginal.hist(reference[:, widest], color="#D5D8DC", label="NUTS", **shown)
+    for name, draws in samples.items():
+        look = {"histtype": "step", "lw": 1.4, "color": colours[name], "label": name}
+        marginal.hist(draws[:, widest], **look, **shown)
+    marginal.set_title(f"weight of “{names[widest]}”", **drawing.TITLE)
+    marginal.set_xlabel("its value; height: how often", color=drawing.GREY)
+    marginal.set_yticks([])
     marginal.legend(frameon=False)
-    figure.tight_layout()
-    figure.savefig(path, dpi=130)
+    drawing.quiet(marginal)
+    drawing.caption(figure, "Bayesian logistic regression: each sampler beside NUTS")
+    drawing.save(figure, path)
 
 
 COLUMNS = [

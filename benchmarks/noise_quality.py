@@ -28,6 +28,7 @@ from scipy import special, stats
 
 from keras_asgld import noise
 from keras_asgld.backend import compiled
+from keras_asgld.reports import drawing
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "noise_quality.json"
@@ -303,12 +304,9 @@ def _print(part, figures):
 
 
 def _draw(results, path):
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.2), layout="constrained")
+    figure = drawing.canvas(11, 4.3)
+    left, right = figure.subplots(1, 2)
+    blue, red = drawing.COLOURS[2], drawing.COLOURS[0]
     if "transform" in results:
         curve = results["transform"]["curve"]
         left.fill_between(
@@ -316,14 +314,13 @@ def _draw(results, path):
             np.multiply(curve["lowest"], 1e6),
             np.multiply(curve["highest"], 1e6),
             linewidth=1,
-            edgecolor="C0",
-            label="all inputs that give this z",
+            color=blue,
+            label="of all inputs, from smallest to largest",
         )
-        left.axhline(0, color="black", linewidth=0.6)
         left.set_ylim(-9, 9)
-        left.set(xlabel="z", ylabel="error against ndtri, in millionths")
-        left.set_title("Transform, over its whole input space")
-        left.legend()
+        left.set_title("error of a draw, in millionths", **drawing.TITLE)
+        left.set_xlabel("the draw, z", color=drawing.GREY)
+        left.legend(frameon=False, loc="upper right")
     if "normals" in results:
         curve = results["normals"]["tail_curve"]
         exact = np.array(curve["expected_z"])
@@ -332,17 +329,28 @@ def _draw(results, path):
         low = -special.ndtri(np.minimum(share + spread, 0.5))
         high = -special.ndtri(np.maximum(share - spread, 1e-12))
         right.fill_between(
-            exact, low - exact, high - exact, alpha=0.3, label="two standard errors"
+            exact,
+            low - exact,
+            high - exact,
+            color="#E3E5E8",
+            label="two standard errors",
         )
-        right.plot(exact, np.array(curve["upper"]) - exact, label="upper tail")
-        right.plot(exact, -np.array(curve["lower"]) - exact, label="lower tail")
-        right.set(xlabel="exact normal quantile", ylabel="drawn quantile - exact")
+        for tail, sign, colour in (("upper", 1, blue), ("lower", -1, red)):
+            away = sign * np.array(curve[tail]) - exact
+            right.plot(exact, away, color=colour, label=f"{tail} tail")
+        draws = results["normals"]["draws"]
+        right.set_title(f"tails of {draws / 1e6:.0f} million draws", **drawing.TITLE)
+        right.set_xlabel(
+            "exact quantile, up to that of one draw in 10⁸", color=drawing.GREY
+        )
+        right.set_ylabel("drawn quantile less the exact one", color=drawing.GREY)
         right.set(ylim=(-0.25, 0.25), xlim=(0, None))
-        right.set_title(f"Tails of {results['normals']['draws']:,} draws")
-        right.legend(loc="upper left")
-    temporary = path.with_name(path.name + ".tmp")
-    figure.savefig(temporary, dpi=130, format="png")
-    os.replace(temporary, path)
+        right.legend(frameon=False, loc="upper left")
+    for axes in (left, right):
+        axes.axhline(0, color=drawing.GREY, linewidth=0.8)
+        drawing.quiet(axes)
+    drawing.caption(figure, "The package's normal draws against the exact distribution")
+    drawing.save(figure, path)
 
 
 def _read():

@@ -24,6 +24,7 @@ import keras
 import numpy as np
 
 from keras_asgld import BAOA, SGHMC, Chains, diagnostics
+from keras_asgld.reports import drawing
 
 UNITS, NOISE, GAP = 50, 0.1, (-0.5, 0.5)
 GRID = np.linspace(-2, 2, 81).astype("float32")[:, None]
@@ -177,27 +178,32 @@ def table(record, reference):
 
 
 def draw(ours, reference, path):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
     x, y = data()
-    figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), sharex=True, sharey=True)
-    for axes, name, found in zip(
-        panels, ["BAOA", "NUTS"], [ours, reference], strict=True
-    ):
+    blue, red = drawing.COLOURS[2], drawing.COLOURS[0]
+    figure = drawing.canvas(10, 4.4)
+    panels = figure.subplots(1, 2, sharex=True, sharey=True)
+    titles = "BAOA, from fit", "NUTS, the reference"
+    for axes, title, found in zip(panels, titles, [ours, reference], strict=True):
         mean, sd = np.array(found["mean"]), np.array(found["sd"])
         for width, alpha in [(2, 0.2), (1, 0.3)]:
             band = mean - width * sd, mean + width * sd
-            axes.fill_between(GRID[:, 0], *band, color="C0", alpha=alpha, lw=0)
-        axes.plot(GRID[:, 0], mean, color="C0", label="mean, 1 and 2 sd")
-        axes.plot(GRID[:, 0], np.sin(3 * GRID[:, 0]), "k--", lw=0.8, label="sin(3 x)")
-        axes.plot(x, y, "o", color="C3", ms=3, label="observations")
-        axes.set(title=name, xlabel="x")
-    panels[0].legend(frameon=False, fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
+            label = f"± {width} standard deviation{'s' * (width > 1)}"
+            axes.fill_between(
+                GRID[:, 0], *band, color=blue, alpha=alpha, lw=0, label=label
+            )
+        axes.plot(GRID[:, 0], mean, color=blue, label="mean")
+        truth = np.sin(3 * GRID[:, 0])
+        axes.plot(GRID[:, 0], truth, "--", color=drawing.GREY, lw=1, label="sin(3 x)")
+        axes.plot(x, y, "o", color=red, ms=3, label="observations")
+        axes.set_title(title, **drawing.TITLE)
+        axes.set_xlabel("x", color=drawing.GREY)
+        drawing.quiet(axes)
+    keys = panels[0].get_legend_handles_labels()
+    figure.legend(*keys, loc="outside lower center", ncols=len(keys[0]), frameon=False)
+    drawing.caption(
+        figure, f"A network's output given {len(x)} observations: mean and band"
+    )
+    drawing.save(figure, path)
 
 
 def main():

@@ -18,9 +18,11 @@ import keras
 import numpy as np
 
 from keras_asgld import BAOA, PSGLD, SGHMC, SGLD, SGNHT
+from keras_asgld.reports import drawing
 
 STEPS = (0.01, 0.1, 0.5, 1.0)
 NOISES = (0, 1, 10, 100)
+TICKS = (0, 5, 10, 100, 1000, 10_000)  # of the picture, in per cent
 MOMENTUM, RHO = 0.9, 0.9999
 # Chains and snapshots of each; one snapshot more costs the thermostats little beside
 # their thousands of steps of burn-in.
@@ -137,27 +139,39 @@ def table(cells):
 
 
 def draw(cells, path):
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    figure, panels = plt.subplots(1, len(NOISES), figsize=(12, 3.2), sharey=True)
-    steps = np.geomspace(STEPS[0], STEPS[-1], 60)
+    figure = drawing.canvas(12, 3.9)
+    panels = figure.subplots(1, len(NOISES), sharey=True)
+    steps = np.geomspace(STEPS[0], STEPS[-1], 200)
+    styles = drawing.styles([name.lower() for name in LAWS])
     for axes, s2 in zip(panels, NOISES, strict=True):
-        for number, (name, law) in enumerate(LAWS.items()):
-            colour = f"C{number}"
+        for name, law in LAWS.items():
+            colour, _ = styles[name.lower()]
+            # Of two with almost the same bias the lower is wide or the upper dashed.
+            wide = name in ("SGLD", "SGHMC")
+            dash = drawing.DASHES[name == "SGNHT"]
             curve = [100 * (law(h, s2) - 1) for h in steps]
-            axes.plot(steps, curve, color=colour, lw=1.2, label=name)
+            look = {"lw": 5 if wide else 1.6, "alpha": 0.5 if wide else 1}
+            axes.plot(steps, curve, color=colour, linestyle=dash, label=name, **look)
             dots = [c for c in cells if (c["sampler"], c["noise"]) == (name, s2)]
             biases = [100 * (c["measured"] - 1) for c in dots]
-            axes.plot([c["step"] for c in dots], biases, "o", color=colour, ms=4)
-        axes.set(xscale="log", xlabel="step × curvature", title=f"s² = {s2} a T")
+            size = 8 if wide else 4
+            axes.plot([c["step"] for c in dots], biases, "o", color=colour, ms=size)
+        words = f"minibatch noise s² = {s2} a T" if s2 else "no minibatch noise"
+        axes.set_title(words, **drawing.TITLE | {"fontsize": 10.5})
+        axes.set_xscale("log")
+        axes.set_xlabel("step × curvature", color=drawing.GREY)
+        axes.xaxis.set_major_formatter("{x:g}")
         axes.set_yscale("symlog", linthresh=10)
-    panels[0].set_ylabel("variance too large by, %")
-    panels[0].legend(frameon=False, fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=110)
+        axes.set_yticks(TICKS, [f"{tick:,} %" for tick in TICKS])
+        axes.minorticks_off()
+        drawing.quiet(axes)
+    panels[0].legend(frameon=False, fontsize=9)
+    drawing.caption(
+        figure,
+        "By how much the variance is too large: lines by law, dots measured (decades "
+        "from 10 % on)",
+    )
+    drawing.save(figure, path)
 
 
 def main():

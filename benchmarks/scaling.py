@@ -15,6 +15,7 @@ import statistics
 
 from stepping import (
     BACKEND,
+    BACKENDS,
     MODES,
     kept,
     median_ratio,
@@ -22,6 +23,9 @@ from stepping import (
     save,
     started,
 )
+
+from keras_asgld.reports import drawing
+from keras_asgld.reports.drawing import GREY
 
 WEIGHTS = [10**k for k in range(3, 9)]
 TENSORS = [4**k for k in range(5)]
@@ -47,29 +51,41 @@ def measure(shapes, mode, rounds):
 
 
 def draw(results, path):
-    import matplotlib
+    from matplotlib.ticker import EngFormatter
 
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
-    for number, (mode, found) in enumerate(results["modes"].items()):
-        for name, style in zip(NAMES, ("--", "-"), strict=True):
-            look = {"color": f"C{number}", "linestyle": style, "marker": "."}
+    figure = drawing.canvas(10, 4.2)
+    left, right = figure.subplots(1, 2)
+    styles = drawing.styles([name.lower() for name in NAMES])
+    for dash, (mode, found) in zip(
+        drawing.DASHES, results["modes"].items(), strict=False
+    ):
+        for name in NAMES:
+            colour, _ = styles[name.lower()]
+            look = {"color": colour, "linestyle": dash, "marker": "."}
             label = f"{name}, {mode}"
             x = [row["weights"] for row in found["weights"]]
             y = [1e6 * r["milliseconds"][name] / r["weights"] for r in found["weights"]]
             left.loglog(x, y, label=label, **look)
             x = [row["tensors"] for row in found["tensors"]]
             y = [row["milliseconds"][name] for row in found["tensors"]]
-            right.loglog(x, y, label=label, **look)
-    left.set(xlabel="weights, in one tensor", ylabel="nanoseconds a weight")
-    right.set(xlabel=f"tensors that share {TOGETHER:,} weights")
-    right.set(ylabel="milliseconds an update")
-    left.legend()
-    figure.suptitle(f"An update on {BACKEND}, {results['machine']['cores']} cores")
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+            right.semilogx(x, y, **look)
+    left.set_title("one tensor: nanoseconds a weight", **drawing.TITLE)
+    left.set_xlabel("weights in the tensor (k: thousand, M: million)", color=GREY)
+    left.xaxis.set_major_formatter(EngFormatter(sep=""))
+    left.yaxis.set_major_formatter("{x:g}")
+    left.legend(frameon=False)
+    right.set_title("many tensors: milliseconds an update", **drawing.TITLE)
+    right.set_xlabel(f"tensors that share {TOGETHER / 1e6:.1f} M weights", color=GREY)
+    right.set_xticks(TENSORS, TENSORS)
+    right.set_ylim(0, None)
+    for axes in (left, right):
+        axes.minorticks_off()
+        drawing.quiet(axes)
+    cores = results["machine"]["cores"]
+    drawing.caption(
+        figure, f"An update on {BACKENDS[results['backend']]}, {cores} cores"
+    )
+    drawing.save(figure, path)
 
 
 def main():

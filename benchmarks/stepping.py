@@ -29,6 +29,7 @@ from keras_asgld import (
 from keras_asgld.runs.environment import machine
 
 BACKEND = keras.backend.backend()
+BACKENDS = {"tensorflow": "TensorFlow", "jax": "JAX", "torch": "PyTorch"}
 MODES = {"tensorflow": ["xla", "graph", "eager"], "jax": ["jit"], "torch": ["eager"]}
 
 

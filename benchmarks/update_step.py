@@ -28,6 +28,7 @@ import sys
 
 from stepping import (
     BACKEND,
+    BACKENDS,
     MODES,
     OPTIMIZERS,
     kept,
@@ -40,7 +41,10 @@ from stepping import (
     stepper,
 )
 
-OURS = ("ASGLD", "SGLD", "PSGLD", "SGHMC")
+from keras_asgld.reports import drawing
+
+KERAS, NAIVE = ("Adam", "SGD", "AdamW"), "ASGLD, naive"
+OTHERS = "#B0B4BA"  # the bars of what is not this package's
 NETWORKS = ("resnet34", "densenet121", "cnn")
 
 
@@ -130,46 +134,81 @@ def report(case):
 
 
 def draw(results, path):
-    import matplotlib
-
-    matplotlib.use("agg")
-    import matplotlib.pyplot as plt
-
     cases = {(case["network"], case["mode"]): case for case in results["cases"]}
-    networks = list(dict.fromkeys(network for network, _ in cases))
-    modes = list(dict.fromkeys(mode for _, mode in cases))
-    figure, axes = plt.subplots(
+    networks, modes = (list(dict.fromkeys(each)) for each in zip(*cases, strict=True))
+    names = {
+        network: [
+            name
+            for name in reversed(OPTIMIZERS)
+            if any(
+                name in c["optimizers"] for (n, _), c in cases.items() if n == network
+            )
+        ]
+        for network in networks
+    }
+    bars = [len(each) for each in names.values()]
+    height = 0.8 + sum(0.6 + 0.25 * count for count in bars)
+    figure = drawing.canvas(max(7.5, 1.2 + 3.2 * len(modes)), height)
+    panels = figure.subplots(
         len(networks),
         len(modes),
-        figsize=(2 + 3 * len(modes), 0.6 + 2.4 * len(networks)),
         squeeze=False,
-        layout="constrained",
+        sharey="row",
+        gridspec_kw={"height_ratios": bars},
     )
     for (row, network), (column, mode) in itertools.product(
         enumerate(networks), enumerate(modes)
     ):
-        axis = axes[row][column]
-        if (network, mode) not in cases:
-            axis.set_axis_off()
-            continue
-        case = cases[network, mode]
-        rows = case["optimizers"]
-        names = [name for name in reversed(OPTIMIZERS) if name in rows]
-        ratios = [rows[name]["ratio"] for name in names]
-        colors = ["C0" if name in OURS else "0.6" for name in names]
-        # The naive form's bar would leave no room for the others.
-        end = 1.5 * max(r["ratio"] for n, r in rows.items() if n != "ASGLD, naive")
-        bars = axis.barh(names, [min(ratio, end) for ratio in ratios], color=colors)
-        axis.bar_label(bars, [f" {r:.2f}{', cut' if r > end else ''}" for r in ratios])
-        floor = case["floor_milliseconds"] / rows["Adam"]["milliseconds"]
-        axis.axvline(floor, color="black", linestyle=":")
-        axis.set_title(f"{network}, {mode}")
-        axis.set_xlim(0, 1.5 * min(max(ratios), end))
-    figure.supxlabel(
-        f"time of an update on {BACKEND},\ntimes Keras's Adam; dotted: memory floor"
+        axes = panels[row][column]
+        axes.set_title(f"{network}, {mode}", **drawing.TITLE)
+        axes.set_yticks(range(len(names[network])), names[network])
+        drawing.quiet(axes, grid="x")
+        if (network, mode) in cases:
+            _draw_bars(axes, cases[network, mode], names[network])
+        else:
+            axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center")
+    for axes in panels[-1]:
+        axes.set_xlabel("times Keras's Adam", color=drawing.GREY)
+    drawing.caption(
+        figure,
+        f"Time of an update on {BACKENDS[results['backend']]}; orange: this package, "
+        "black: range of runs, dotted: memory's part",
     )
-    figure.savefig(path, dpi=120)
-    plt.close(figure)
+    drawing.save(figure, path)
+
+
+def _draw_bars(axes, case, names):
+    rows = case["optimizers"]
+    # The naive form's bar would leave no room for the others.
+    end = 1.5 * max(row["ratio"] for name, row in rows.items() if name != NAIVE)
+    right = 0.0
+    for place, name in enumerate(names):
+        if name not in rows:
+            continue
+        ratio = rows[name]["ratio"]
+        runs = [run["ratio"] for run in rows[name]["runs"]]
+        colour = OTHERS if name in KERAS or name == NAIVE else drawing.COLOURS[0]
+        axes.barh(place, min(ratio, end), color=colour, height=0.7)
+        if ratio <= end:
+            spread = [min(runs), min(max(runs), end)]
+            axes.plot(spread, [place, place], color="black", lw=1)
+        tip = min(max(ratio, *runs), end)
+        right = max(right, tip)
+        axes.annotate(
+            f"{ratio:.2f}{', cut' if ratio > end else ''}",
+            (tip, place),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=9,
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8},
+        )
+    floor = case["floor_milliseconds"] / rows["Adam"]["milliseconds"]
+    axes.axvline(floor, color=drawing.GREY, linestyle=":")
+    axes.axvline(1, color=drawing.GREY, linewidth=0.8)
+    axes.set_xlim(0, 1.35 * right)
+    axes.set_ylim(-0.6, len(names) - 0.4)
+    axes.xaxis.set_major_formatter("{x:g}")
 
 
 def main():

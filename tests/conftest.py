@@ -1,6 +1,7 @@
 """Small settings and a run that can be cut short, shared by the tests."""
 
 import gc
+import importlib.util
 import os
 import signal
 import subprocess
@@ -50,6 +51,22 @@ def make_settings():
         return settings.make(dataset, optimizer, **{**defaults, **changes})
 
     return make
+
+
+@pytest.fixture
+def script(monkeypatch):
+    """Loads a script of `benchmarks/` by its name, as Python would run it there."""
+    folder = ROOT / "benchmarks"
+
+    def load(name):
+        monkeypatch.syspath_prepend(str(folder))
+        spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, name, module)
+        spec.loader.exec_module(module)
+        return module
+
+    return load
 
 
 @pytest.fixture

@@ -1,11 +1,9 @@
 """The arithmetic of the benchmark scripts, whose figures the documents quote."""
 
 import dataclasses
-import importlib.util
 import json
 import math
 import pathlib
-import sys
 
 import keras
 import numpy as np
@@ -21,19 +19,6 @@ from keras_asgld.runs.tasks import ACCURACY
 from tests.support import laws
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
-
-
-@pytest.fixture
-def script(monkeypatch):
-    def load(name):
-        monkeypatch.syspath_prepend(str(BENCHMARKS))
-        spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-        module = importlib.util.module_from_spec(spec)
-        monkeypatch.setitem(sys.modules, name, module)
-        spec.loader.exec_module(module)
-        return module
-
-    return load
 
 
 def run(optimizer, seed, accuracies):

@@ -5,6 +5,9 @@ import pathlib
 
 import pytest
 
+from keras_asgld.runs.optimizers import OPTIMIZERS
+from keras_asgld.studies.recipes import RECIPES
+
 nbformat = pytest.importorskip("nbformat", reason="needs the test extra")
 pytest.importorskip("nbclient", reason="needs the test extra")
 
@@ -61,3 +64,19 @@ def test_notebook_says_first_what_one_will_see_and_explains_every_cell(name):
         if cell.cell_type == "code":
             assert before.cell_type == "markdown" and before.source.strip()
     assert any("assert " in cell.source for cell in cells)
+
+
+def test_the_cifar10_notebook_has_the_flags_of_the_recipe():
+    cells = execute.read("cifar10").cells
+    (settings,) = (cell.source for cell in cells if cell.source.startswith("RECIPE ="))
+    names = {}
+    exec(settings, names)
+    flags = names["RECIPE"] + names["FULL"]
+    given = dict(flag.removeprefix("--").split("=", 1) for flag in flags)
+    nesterov = OPTIMIZERS["nesterov"].hyperparameters
+    for name in ("learning_rate", "momentum"):
+        number = nesterov[name]["airbench"]
+        assert given.pop(name) == f"asgld={number},momentum={number}"
+    frozen = RECIPES["cifar10-fast"].flags.items()
+    task = ("dataset", "optimizers")
+    assert given == {name: str(value) for name, value in frozen if name not in task}
