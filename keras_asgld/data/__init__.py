@@ -1,4 +1,4 @@
-"""Pictures, tables and texts in batches that are the same on every run of a seed."""
+"""Pictures, tables, texts and speech in batches that a seed makes the same again."""
 
 from keras_asgld.data.loading import DATASETS, load
 from keras_asgld.data.pipeline import Data

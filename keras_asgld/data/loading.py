@@ -2,10 +2,13 @@
 
 from keras_asgld.checks import check_choice, check_integer, require
 from keras_asgld.data import (
+    ag_news_subset,
     breast_cancer,
     cifar10,
     diabetes,
     digits,
+    imdb_reviews,
+    spoken_digit,
     surnames,
     verses,
 )
@@ -24,6 +27,9 @@ _SOURCES = {
     "digits-autoencoder": digits.AUTOENCODER,
     "verses": verses.SOURCE,
     "surnames": surnames.SOURCE,
+    "imdb_reviews": imdb_reviews.SOURCE,
+    "ag_news_subset": ag_news_subset.SOURCE,
+    "spoken_digit": spoken_digit.SOURCE,
 }
 DATASETS = tuple(_SOURCES)
 
@@ -72,6 +78,18 @@ def load(
       to test.
     - `"surnames"`: three hundred of each of ten languages, from the package Faker, each
       in 12 numbers of letters, by language; 2,400 to train on, 600 to test.
+    - `"imdb_reviews"`: through TensorFlow Datasets, the first 200 words of each review
+      as their numbers, and whether it is for or against the film; 25,000 to train on,
+      25,000 to test.
+    - `"ag_news_subset"`: through TensorFlow Datasets, the first 48 words of each title
+      and description, and the four kinds of news as classes; 120,000 to train on,
+      7,600 to test.
+    - `"spoken_digit"`: through TensorFlow Datasets, a second of speech as a spectrogram
+      of 64 moments and 32 bands of pitch, in [0, 1], and the digit; 2,250 to train on,
+      250, which the same five people speak, to test.
+
+    Words are numbered by the training texts alone; there are numbers for the 2,046 that
+    are most frequent.
 
     ```python
     from keras_asgld import data
@@ -86,9 +104,10 @@ def load(
         batch_size: Positive integer, examples in a batch.
         seed: Non-negative integer below 2**63 that decides the order of training and
             the augmentation, and nothing else.
-        data_dir: TFDS data directory; `None` is TFDS's default. CIFAR-10 is downloaded
-            into it unless it is there. Or a folder with a file `cifar10.npz` of arrays
-            `x_train`, `y_train`, `x_test` and `y_test`. The others do not use it.
+        data_dir: TFDS data directory; `None` is TFDS's default. What comes through TFDS
+            is downloaded into it unless it is there. For CIFAR-10 also a folder with a
+            file `cifar10.npz` of arrays `x_train`, `y_train`, `x_test` and `y_test`.
+            The others do not use it.
         image_size: Positive integer, height and width of the pictures; `None` keeps
             their own. Smaller ones are made by averaging (the padding of the crop
             shrinks in proportion), larger ones by bilinear interpolation.

@@ -18,12 +18,13 @@ class Data:
     Every pipeline yields batches `(inputs, labels)`: of pictures float32
     `[n, height, width, channels]`, normalised, and int32 `[n]`; of a table float32
     `[n, columns]` and its numbers, float32 `[n, outputs]`, or classes; of texts int32
-    `[n, tokens]` and classes. Pictures are kept decoded as bytes. On the TensorFlow
-    backend they stay in memory and a tf.data pipeline cuts, mirrors and normalises them
-    in parallel and ahead of the training step. On JAX and PyTorch, where TensorFlow
-    need not be installed, they lie on the device and a batch is made there; the
-    pipeline is a `keras.utils.PyDataset`. The batches of a seed are the same on all
-    three, up to the rounding of the last division.
+    `[n, tokens]` and classes; of speech float32 `[n, moments, bands, 1]` and classes.
+    Pictures are kept decoded as bytes. On the TensorFlow backend they stay in memory
+    and a tf.data pipeline cuts, mirrors and normalises them in parallel and ahead of
+    the training step. On JAX and PyTorch, where TensorFlow need not be installed, they
+    lie on the device and a batch is made there; the pipeline is a
+    `keras.utils.PyDataset`. The batches of a seed are the same on all three, up to the
+    rounding of the last division.
 
     The order of training epoch `e` and each example's crop and mirror in it are a pure
     function of (`seed`, `e`, example). Nothing is carried from epoch to epoch, so a

@@ -16,7 +16,8 @@ class Examples(NamedTuple):
 
     Attributes:
         inputs: Pictures, uint8 `[n, height, width, channels]`; rows of a table,
-            float32 `[n, columns]`; or texts, int32 `[n, tokens]`.
+            float32 `[n, columns]`; texts, int32 `[n, tokens]`; or speech, float32
+            `[n, moments, bands, 1]`.
         labels: Classes, int32 `[n]`; or numbers, float32 `[n, outputs]`.
     """
 

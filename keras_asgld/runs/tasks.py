@@ -119,8 +119,8 @@ class Task:
         score: How the network is judged; its loss goes with it.
         prepared: Whether the data come out of a directory of TFDS.
         mirror: Whether a mirrored picture keeps its label.
-        models: The networks for its inputs; empty for pictures, which all the others
-            take.
+        models: The networks for its inputs; empty for pictures, which all but those
+            of texts and the autoencoder take.
         transfer: Whether the network is trained on other classes before.
     """
 
@@ -136,6 +136,7 @@ class Task:
 
 
 TEXT_MODELS = ("bag", "lstm", "transformer")
+SPEECH_MODELS = ("cnn-narrow", "cnn", "cnn-plain", "gru", "mlp")
 TASKS = {
     "digits": Task(model="digits", epochs=10, batch_size=64, examples=1437),
     "cifar10": Task(
@@ -181,6 +182,31 @@ TASKS = {
         batch_size=32,
         examples=2400,
         models=TEXT_MODELS,
+    ),
+    "imdb_reviews": Task(
+        model="bag",
+        epochs=5,
+        batch_size=64,
+        examples=25_000,
+        prepared=True,
+        # Two hundred steps of a network that is unrolled take minutes to compile.
+        models=("bag", "transformer"),
+    ),
+    "ag_news_subset": Task(
+        model="bag",
+        epochs=3,
+        batch_size=64,
+        examples=120_000,
+        prepared=True,
+        models=TEXT_MODELS,
+    ),
+    "spoken_digit": Task(
+        model="cnn-narrow",
+        epochs=10,
+        batch_size=32,
+        examples=2250,
+        prepared=True,
+        models=SPEECH_MODELS,
     ),
 }
 NOT_FOR_PICTURES = ("autoencoder", *TEXT_MODELS)

@@ -1,7 +1,10 @@
+import functools
 import io
 
 import numpy as np
 import pytest
+
+from tests.support.prepared import WRITERS
 
 NAMES = [f"class{i}" for i in range(10)]
 
@@ -66,4 +69,17 @@ def prepared(binaries, tmp_path_factory):
             lambda self, url: str(binaries[0]),
         )
         tfds.builder("cifar10", data_dir=folder).download_and_prepare()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def made_up(tmp_path_factory):
+    """A data directory, by name, that TFDS has written of made-up texts or tones."""
+
+    @functools.cache
+    def folder(name):
+        written = tmp_path_factory.mktemp(name)
+        WRITERS[name](written, tmp_path_factory.mktemp("download"))
+        return written
+
     return folder

@@ -8,7 +8,7 @@ import pytest
 from keras.ops import convert_to_numpy
 
 from keras_asgld import data
-from keras_asgld.data import cifar10
+from keras_asgld.data import catalogue
 
 
 def expected_examples(rows):
@@ -128,7 +128,7 @@ def test_an_unprepared_directory_is_downloaded_into_and_then_used(
     served, tmp_path, monkeypatch
 ):
     first = data.load("cifar10", data_dir=str(tmp_path))
-    monkeypatch.setattr(cifar10, "_require_host", None)  # not called a second time
+    monkeypatch.setattr(catalogue, "_require_host", None)  # not called a second time
     again = data.load("cifar10", data_dir=str(tmp_path))
     np.testing.assert_array_equal(
         first.train_examples.inputs, again.train_examples.inputs
@@ -155,7 +155,7 @@ def test_without_network_and_data_it_says_within_seconds_what_to_do(
 
 
 def test_a_silent_network_is_given_up_within_seconds(tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar10, "PATIENCE", 0.5)
+    monkeypatch.setattr(catalogue, "PATIENCE", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{silent.getsockname()[1]}")
         started = time.monotonic()
@@ -168,7 +168,7 @@ def test_a_silent_network_is_given_up_within_seconds(tmp_path, monkeypatch):
 def test_a_client_that_never_returns_is_given_up_too(tmp_path, monkeypatch):
     import requests
 
-    monkeypatch.setattr(cifar10, "PATIENCE", 0)
+    monkeypatch.setattr(catalogue, "PATIENCE", 0)
     monkeypatch.setattr(requests, "get", lambda *_, **__: time.sleep(8))
     started = time.monotonic()
     with pytest.raises(data.DataError, match="no answer"):
