@@ -102,7 +102,8 @@ def test_train_size_must_leave_room_for_validation():
 def test_unknown_data_set_is_answered_with_the_choices():
     with pytest.raises(
         ValueError,
-        match="cifar10, cifar10-transfer, diabetes, .*verses, surnames. "
+        match="cifar10, cifar10-transfer, diabetes, .*verses, surnames, "
+        "imdb_reviews, ag_news_subset, spoken_digit. "
         "Received: name='mnist'",
     ):
         data.load("mnist")
