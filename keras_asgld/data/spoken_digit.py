@@ -68,7 +68,7 @@ def spectrograms(recordings):
     loudest = np.maximum(power.max(axis=(1, 2), keepdims=True), 1.0)
     quietest = np.float32(10 ** (-RANGE / 10))
     decibels = 10 * np.log10(np.maximum(power / loudest, quietest))
-    return (1 + decibels / RANGE).astype(np.float32)
+    return np.clip(1 + decibels / RANGE, 0, 1).astype(np.float32)
 
 
 SOURCE = Source(read, num_classes=10, white=None)
