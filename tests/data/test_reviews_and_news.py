@@ -64,7 +64,7 @@ def test_a_text_without_words_is_one_unknown_word():
 def test_a_network_learns_what_the_texts_are_about(name, model, made_up, tmp_path):
     assert UNSEEN not in sum(CORPORA[name][0]["train"][0], [])
     command = ["train", f"--dataset={name}", f"--data_dir={made_up(name)}"]
-    command += [f"--model={model}", "--optimizer=adam", "--learning_rate=0.02"]
+    command += [f"--model={model}", "--optimizer=adam", "--learning_rate=0.01"]
     command += ["--epochs=1", "--batch_size=8", "--jit_compile=off"]
     assert main([*command, f"--out_dir={tmp_path}/run"]) == 0
     record = records.read(tmp_path / "run")

@@ -91,7 +91,7 @@ def test_recordings_of_any_length_fill_a_second():
 def test_a_network_learns_the_tones(model, made_up, tmp_path):
     command = ["train", "--dataset=spoken_digit", f"--model={model}"]
     command += [f"--data_dir={made_up('spoken_digit')}", "--optimizer=adam"]
-    command += ["--learning_rate=0.01", "--epochs=2", "--batch_size=8"]
+    command += ["--learning_rate=0.003", "--epochs=1", "--batch_size=4"]
     assert main([*command, f"--out_dir={tmp_path}/run", "--jit_compile=off"]) == 0
     # By chance a tenth of a hundred.
     assert records.read(tmp_path / "run")["epochs"][-1]["test_accuracy"] > 0.25
