@@ -132,20 +132,16 @@ GROUPS = {
 }
 _ABOUT = {
     "compare": """keras-asgld compare [flags]
-
 Trains several optimizers from the same weights on the same batches; writes records, a
 table and curves. After an interruption the same command goes on where it stopped.""",
     "tune": """keras-asgld tune [flags]
-
 Tries five learning rates for each optimizer, a factor of sqrt(10) apart, and more
 where the best lies at an end. Judges on training examples held out, never on the
 test set. After an interruption the same command goes on where it stopped.""",
     "train": """keras-asgld train [flags]
-
 Trains one network; writes its record and final weights. After an interruption
 the same command goes on after the last finished epoch.""",
     "plot": """keras-asgld plot DIR [DIR…] [flags]
-
 Draws the learning curves of folders that compare or train wrote, side by side.""",
 }
 
