@@ -69,6 +69,16 @@ def test_time_runs_along_the_first_axis():
     assert (picture[after:, band(1000)] > 0.95).all()
 
 
+def test_a_tenth_of_the_amplitude_is_twenty_decibels_less():
+    sound = tone(1000)
+    sound[SAMPLES // 2 :] /= 10
+    (picture,) = spoken_digit.spectrograms(sound[None])
+    loud, quiet = picture[10:20, band(1000)], picture[-20:-10, band(1000)]
+    assert spoken_digit.RANGE == 80
+    np.testing.assert_allclose(loud, 1, atol=5e-3)
+    np.testing.assert_allclose(quiet, 1 - 20 / 80, atol=5e-3)
+
+
 def test_a_spectrogram_depends_on_nothing_but_its_own_recording():
     quiet, loud = tone(500, loud=20), tone(2000, loud=30_000)
     alone = spoken_digit.spectrograms(quiet[None])
