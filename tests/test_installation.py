@@ -57,7 +57,7 @@ def test_the_lowest_set_is_that_of_the_lower_bounds():
     text = "\n".join(
         [
             config["options"]["install_requires"],
-            *(extras[name] for name in ("diagnostics", "tensorboard", "jax")),
+            *(extras[name] for name in ("diagnostics", "tensorboard", "jax", "torch")),
         ]
     )
     bounds = dict(re.findall(r"^([\w-]+) >= ([\d.]+)", text, re.MULTILINE))

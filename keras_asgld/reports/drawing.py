@@ -53,7 +53,9 @@ def save(figure, path):
     """Write the figure in the format of the path's ending, whole or not at all."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format=_ending(path), dpi=160)
-    files.write(path, [buffer.getbuffer()])
+    # Python 3.12.1 crashes if the collector finds a view that a failed write left.
+    with buffer.getbuffer() as content:
+        files.write(path, [content])
 
 
 def _ending(path):

@@ -32,10 +32,11 @@ def save(folder, epoch, arrays, notes):
     text = np.frombuffer(json.dumps(notes).encode(), np.uint8)
     named = {f"array_{i}": array for i, array in enumerate(arrays)}
     np.savez(buffer, notes=text, **named)
-    payload = buffer.getbuffer()
-    digest = hashlib.sha256(payload).hexdigest()
-    header = f"keras-asgld checkpoint 1 sha256={digest}\n".encode()
-    files.write(Path(folder) / f"epoch-{epoch:06d}.checkpoint", [header, payload])
+    # Python 3.12.1 crashes if the collector finds a view that a failed write left.
+    with buffer.getbuffer() as payload:
+        digest = hashlib.sha256(payload).hexdigest()
+        header = f"keras-asgld checkpoint 1 sha256={digest}\n".encode()
+        files.write(Path(folder) / f"epoch-{epoch:06d}.checkpoint", [header, payload])
     for path in _newest_first(folder)[KEEP:]:
         path.unlink(missing_ok=True)
 

@@ -81,8 +81,8 @@ class Chains:
             apart can show that they have converged. Defaults to `"new"`.
         frequency, unit, burn_in, activation: As in `WeightEnsemble`.
         max_members: As in `WeightEnsemble`, for each chain. Defaults to `1000`.
-        together: Whether the chains make each step at once; for JAX alone. Defaults to
-            `False`.
+        together: Whether the chains make each step at once; for JAX alone, with Keras
+            3.12 or newer. Defaults to `False`.
 
     Attributes:
         ensembles: A list of the `WeightEnsemble` of each chain.
@@ -91,7 +91,7 @@ class Chains:
         ValueError: If an argument is out of its range, or `model` is not compiled,
             cannot be made anew from its configuration, has been trained with its
             optimizer, or has a loss that is a function and `activation` is not given;
-            if `together` is true with another backend than JAX.
+            if `together` is true with another backend than JAX or an older Keras.
     """
 
     def __init__(

@@ -15,6 +15,12 @@ def check_backend():
             "`together` must be False with any backend but JAX. Received: "
             f"together=True, KERAS_BACKEND={backend.NAME}"
         )
+    # Before, a step of Keras on JAX pinned each array to where `fit` had found it.
+    if tuple(map(int, keras.__version__.split(".")[:2])) < (3, 12):
+        raise ValueError(
+            "`together` must be False with Keras before 3.12. Received: "
+            f"together=True, keras {keras.__version__}"
+        )
 
 
 def check_arguments(x, y, callbacks, others):

@@ -1,11 +1,17 @@
 """A disk that fails at any write: one line, and the same command goes on later."""
 
+import io
 import itertools
 import json
+import traceback
 
+import numpy as np
 import pytest
 
 from keras_asgld.cli.command import main
+from keras_asgld.reports import drawing
+from keras_asgld.runs import checkpoints
+from keras_asgld.runs.files import ExperimentError
 from tests.support.faults import Disk
 
 SMALL = ("--train_size=64", "--epochs=2", "--drop_epochs=none")
@@ -57,3 +63,21 @@ def test_whichever_write_fails_is_one_line_and_nothing_is_lost(
         assert numbers(folder) == numbers(tmp_path / "whole")
         assert sorted(path.name for path in folder.rglob("*")) == names
     assert after > 5
+
+
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda folder: drawing.save(drawing.canvas(1, 1), folder / "figure.png"),
+        lambda folder: checkpoints.save(folder, 1, [np.ones(3)], {}),
+    ],
+    ids=["figure", "checkpoint"],
+)
+def test_a_failed_write_leaves_no_view_of_a_buffer(save, tmp_path):
+    """Or the garbage collector of Python 3.12.1 would end the program."""
+    with pytest.raises(ExperimentError) as caught:
+        save(tmp_path / "missing")
+    frames = [frame for frame, _ in traceback.walk_tb(caught.tb)]
+    values = [value for frame in frames for value in frame.f_locals.values()]
+    (buffer,) = (value for value in values if isinstance(value, io.BytesIO))
+    buffer.truncate(0)  # a BufferError if there is a view

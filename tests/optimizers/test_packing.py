@@ -54,8 +54,9 @@ def test_unpack_gives_back_what_was_packed():
     update = ops.convert_to_tensor(4, "int32")
     group.scatter([3 * matrix, 2 * matrix], update)
     for value, variable, slot in zip(values, variables, slots, strict=True):
-        np.testing.assert_array_equal(3 * value, ops.convert_to_numpy(variable))
-        np.testing.assert_array_equal(2 * value, ops.convert_to_numpy(slot))
+        found, kept = ops.convert_to_numpy(variable), ops.convert_to_numpy(slot)
+        np.testing.assert_array_equal(np.float32(3) * value, found)
+        np.testing.assert_array_equal(np.float32(2) * value, kept)
 
 
 def test_rows_hold_the_noise_of_their_variables():
