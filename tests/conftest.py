@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import keras
 import pytest
 
 from keras_asgld.runs import settings
@@ -60,6 +61,8 @@ def script(monkeypatch):
 
     def load(name):
         monkeypatch.syspath_prepend(str(folder))
+        # One that wants another backend must not choose it for later tests' programs.
+        monkeypatch.setenv("KERAS_BACKEND", keras.backend.backend())
         spec = importlib.util.spec_from_file_location(name, folder / f"{name}.py")
         module = importlib.util.module_from_spec(spec)
         monkeypatch.setitem(sys.modules, name, module)
