@@ -505,16 +505,21 @@ def test_foreign_pictures_are_of_no_class_that_is_learned(script, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["5 networks", "cyclical SGHMC", "SGHMC"])
-def test_a_method_beside_foreign_pictures_learns(script, monkeypatch, method):
+@pytest.mark.parametrize(
+    "method, numbers",
+    [
+        ("5 networks", {"rate": 0.003, "count": 3}),
+        ("cyclical SGHMC", {"rate": 0.03, "prior": 0.3}),
+        ("SGHMC", {"rate": 0.01, "prior": 0.3}),
+    ],
+)
+def test_a_method_beside_foreign_pictures_learns(script, monkeypatch, method, numbers):
     foreign = script("foreign_pictures")
     sizes = {"TRAIN": 200, "VALIDATION": 40, "EPOCHS": 10, "CYCLES": 3}
     for name, value in sizes.items():
         monkeypatch.setattr(foreign, name, value)
-    whole, (run, grid) = made_up_pictures(), foreign.METHODS[method]
-    count = {"count": 3} if method == "5 networks" else {}
-    found = foreign.parts(whole, seed=0)
-    numbers = grid[1] | count
+    run, _ = foreign.METHODS[method]
+    found = foreign.parts(made_up_pictures(), seed=0)
     figures = foreign.figures(run, found, 0, **numbers)
     assert set(figures) == set(foreign.COLUMNS)
     assert figures["accuracy"] > 0.3 and 0 <= figures["auroc"] <= 1
