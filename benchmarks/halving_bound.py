@@ -29,6 +29,7 @@ import pathlib
 import jax
 import keras
 import numpy as np
+from jax import flatten_util
 from jax import numpy as jnp
 
 from keras_asgld import data, models
@@ -86,20 +87,28 @@ class Network:
     def _logits(self, values, x):
         return self.model.stateless_call(values, [], x)[0]
 
+    def _loss(self, values, x, y):
+        logits = self._logits(values, x)
+        return keras.losses.sparse_categorical_crossentropy(
+            y, logits, from_logits=True
+        ).mean()
+
     def gradient(self, values, key, batch):
         chosen = jax.random.randint(key, (batch,), 0, len(self.x))
-
-        def loss(values):
-            logits = self._logits(values, self.x[chosen])
-            return keras.losses.sparse_categorical_crossentropy(
-                self.y[chosen], logits, from_logits=True
-            ).mean()
-
-        return jax.grad(loss)(values)
+        return jax.grad(self._loss)(values, self.x[chosen], self.y[chosen])
 
     def measured(self, values):
         weights = jnp.concatenate([value.ravel() for value in values])
         return {"weights": weights, "logits": self._logits(values, self.unseen)}
+
+    def curvature(self):
+        """Of the training loss where all runs begin, over all directions of weights."""
+        start, shaped = flatten_util.ravel_pytree(list(map(jnp.asarray, self.start)))
+        slope = jax.grad(lambda flat: self._loss(shaped(flat), self.x, self.y))
+        along = lambda way: jax.jvp(slope, (start,), (way,))[1]  # noqa: E731
+        hessian = jax.lax.map(along, jnp.eye(len(start)), batch_size=32)
+        found = np.linalg.eigvalsh(np.asarray(hessian, "float64"))
+        return {"mean": float(found.mean()), "largest": float(found[-1])}
 
 
 def spread(task, psi, kind, batch):
@@ -233,8 +242,10 @@ def draw(cells, path):
 
 
 def main():
-    cells = [cell for task in (NearlyFlat(), Network()) for cell in study(task)]
-    (RESULTS / "halving_bound.json").write_text(json.dumps(cells, indent=1) + "\n")
+    network = Network()
+    cells = study(NearlyFlat()) + study(network)
+    record = {"curvature": network.curvature(), "cells": cells}
+    (RESULTS / "halving_bound.json").write_text(json.dumps(record, indent=1) + "\n")
     (RESULTS / "halving_bound.md").write_text(table(cells), encoding="utf-8")
     draw(cells, RESULTS / "halving_bound.png")
     print(table(cells))

@@ -366,21 +366,24 @@ def test_a_cell_of_the_table_of_biases_is_what_the_sampler_does(script, name):
 def test_the_noise_in_halvings_of_the_batch_is_that_of_its_record(script):
     pytest.importorskip("jax", reason="needs the package jax")
     halving = script("halving_bound")
-    cells = json.loads((RESULTS / "halving_bound.json").read_text())
-    table = halving.table(cells)
+    record = json.loads((RESULTS / "halving_bound.json").read_text())
+    table = halving.table(record["cells"])
     assert table == (RESULTS / "halving_bound.md").read_text()
-    assert table in (BENCHMARKS.parent / "docs" / "study.md").read_text()
-    flat = [cell for cell in cells if cell["quantity"] == "nearly flat"]
+    page = " ".join((BENCHMARKS.parent / "docs" / "study.md").read_text().split())
+    assert " ".join(table.split()) in page
+    mean, largest = record["curvature"].values()
+    assert f"weights is {mean:.2f}, the largest {largest:.0f}" in page
+    flat = [c for c in record["cells"] if c["quantity"] == "nearly flat"]
     assert len(flat) == len(halving.PSIS) * len(halving.STEPS)
     for cell in flat:
-        # 64 runs say it to half a per cent; the curvature takes about two.
-        law = halving.law(cell["psi"], cell["steps"])
-        assert cell["ratio"] == pytest.approx(law, rel=0.04)
+        off = abs(cell["ratio"] - halving.law(cell["psi"], cell["steps"]))
+        # Chance takes one of these 12 cells so far in one record of a thousand.
+        assert off < 4 * cell["standard_error"]
+    # What the mean holds back in the first steps is some 2 / ((1 - rho) steps).
     for psi in halving.PSIS:
-        assert halving.law(psi, 100_000) == pytest.approx(halving.law(psi), rel=1e-3)
+        assert halving.law(psi, 100_000) == pytest.approx(halving.law(psi), rel=3e-4)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "jax", reason="a script for JAX")
 def test_the_noise_in_halvings_of_the_batch_is_measured(script, monkeypatch):
     halving = script("halving_bound")
@@ -388,10 +391,11 @@ def test_the_noise_in_halvings_of_the_batch_is_measured(script, monkeypatch):
     for cell in halving.study(halving.NearlyFlat(), psis=(3.0,)):
         law = halving.law(3.0, cell["steps"])
         assert cell["standard_error"] < 0.01 * law
-        assert abs(cell["ratio"] - law) < 0.03 * law
+        assert abs(cell["ratio"] - law) < 4 * cell["standard_error"]
     logits, weights = halving.study(halving.Network(), psis=(3.0,))[2:]
     assert weights["quantity"] == "weights" and logits["quantity"] == "logits"
-    assert weights["ratio"] > 2 * logits["ratio"] > 0
+    difference = weights["ratio"] - logits["ratio"]
+    assert difference > 5 * max(weights["standard_error"], logits["standard_error"])
 
 
 RESULTS = BENCHMARKS.parent / "docs" / "results"

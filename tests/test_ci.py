@@ -19,7 +19,7 @@ def runs(name):
 def test_the_workflow_has_the_stages_of_the_script():
     here, there = runs(".ci/run"), runs(".github/workflows/tests.yml")
     here.add(frozenset())  # README's command, which the script looks up
-    assert len(here) == 7 and there == here
+    assert len(here) == 8 and there == here
 
 
 def test_both_check_style_types_and_site_and_try_the_archives():
