@@ -69,7 +69,7 @@ class PartlyIdentity(keras.initializers.VarianceScaling):
         kernel = super().__call__(shape, dtype)
         height, width, inputs, filters = shape
         identity = np.zeros((height, width, inputs, min(inputs, filters)))
-        np.einsum("ii->i", identity[height // 2, width // 2])[:] = 1
+        identity[height // 2, width // 2] = np.eye(*identity.shape[2:])
         identity = ops.cast(identity, kernel.dtype)
         return ops.concatenate([identity, kernel[..., inputs:]], axis=-1)
 

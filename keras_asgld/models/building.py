@@ -34,6 +34,7 @@ _BUILDERS = {
     "cnn-plain": plain_cnn,
     "airbench": airbench,
     "airbench-narrow": functools.partial(airbench, widths=(64, 128, 128)),
+    "airbench-tiny": functools.partial(airbench, widths=(32, 64, 128)),
     "gru": gru,
     "mlp": mlp,
     "autoencoder": autoencoder,

@@ -118,6 +118,11 @@ RECIPES = {
         _FAST_CURVES,
         unless_given=_FAST_UNLESS_GIVEN,
     ),
+    "cifar10-fast-tiny": Recipe(
+        "the same in five minutes on any two cores, in float32",
+        _FAST | {"model": "airbench-tiny", "epochs": 8},
+        _FAST_CURVES,
+    ),
     "controls-small": Recipe(
         "ASGLD taken apart, on the task of paper-small",
         # Decoupled decay goes with the learning rate, which differs among them.
