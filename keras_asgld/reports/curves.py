@@ -10,26 +10,29 @@ from keras_asgld.runs import tasks
 PARTS = {"train": "training", "test": "test"}
 
 
-def draw(path, columns, reference=None):
+def draw(path, columns, reference=None, clock=False):
     """Draw the score against epochs and write it as a picture.
 
     One task gives two panels side by side, training and test; several tasks give
     a column each. A line is the mean over an optimizer's seeds, the band around
-    it one standard deviation, and its name stands at its end. Where runs of a single
-    task were monitored, their noise is drawn below.
+    it one standard deviation, and its name stands at its end. Of a single task the
+    same may be drawn against time below, and where its runs were monitored, their
+    noise.
 
     Args:
         path: The file to write, in the format of its ending.
         columns: A dict of a column's title to its records.
         reference: A dict of a column's title to published curves, each a dict of a
             panel to percentages, by name; they are thin and dotted.
+        clock: Whether a single task's curves are drawn against time too.
 
     Raises:
         ExperimentError: matplotlib is missing, or the file cannot be written.
     """
     single = len(columns) == 1
     monitored = single and noise_panel.present(*columns.values())
-    shape = (1 + monitored, 2) if single else (2, len(columns))
+    clock = clock and single
+    shape = (1 + clock + monitored, 2) if single else (2, len(columns))
     figure = drawing.canvas(5.0 * shape[1], 3.9 * shape[0])
     axes = figure.subplots(*shape, squeeze=False)
     for j, (title, records) in enumerate(columns.items()):
@@ -42,10 +45,14 @@ def draw(path, columns, reference=None):
             panel = f"{words} {score.title}"
             theirs = {k: v[f"{part}_accuracy"] for k, v in published.items()}
             _panel(ax, curves, part, score, theirs, styles)
+            if clock:
+                minutes = _minutes_an_epoch(records)
+                _panel(axes[1, i], curves, part, score, {}, styles, minutes)
+                axes[1, i].set_title(f"{panel} by time", **TITLE)
             text = panel if single else drawing.plain(f"{title}: {panel}", 60)
             ax.set_title(text, **TITLE)
         for ax, (name, panel) in zip(
-            axes[1] if monitored else (), noise_panel.PANELS.items(), strict=False
+            axes[-1] if monitored else (), noise_panel.PANELS.items(), strict=False
         ):
             _axes(ax, curves, score, [], [])
             lines = {n: (*styles[n], r) for n, r in curves.items()}
@@ -82,11 +89,19 @@ def _curves(records):
     }
 
 
+def _minutes_an_epoch(records):
+    """Optimizer → minutes that an epoch's steps take, at its median time a step."""
+    steps = records[0]["data"]["steps_per_epoch"]
+    rows = tables.summarize(records)
+    return {row["optimizer"]: (row["step_seconds"] or 0) * steps / 60 for row in rows}
+
+
 def _published_optimizer(label):
     return label.partition(" ")[0]
 
 
-def _panel(ax, curves, part, score, published, styles):
+def _panel(ax, curves, part, score, published, styles, minutes=None):
+    """One score of all optimizers against epochs, or against `minutes` of an epoch."""
     ends = []
     seen = []
     for label, values in published.items():
@@ -99,6 +114,8 @@ def _panel(ax, curves, part, score, published, styles):
         if not runs:
             continue
         epochs, mean, std = _mean_and_std(runs, f"{part}_{score.metric}", score.scale)
+        if minutes:
+            epochs = epochs * minutes[optimizer]
         colour, dash = styles[optimizer]
         ax.plot(epochs, mean, color=colour, linestyle=dash, linewidth=1.9, zorder=3)
         # No seed lies beyond what the score can be, so neither does the band.
@@ -115,6 +132,9 @@ def _panel(ax, curves, part, score, published, styles):
             seen += [mean[late], top[late]]
     lengths = [len(values) for values in published.values()]
     _axes(ax, curves, score, seen, lengths)
+    if minutes:
+        ax.set_xlim(0, max((epoch for *_, epoch in ends), default=1))
+        ax.set_xlabel("minutes of training, without tests", color=GREY)
     _labels_at_the_ends(ax, score, ends)
 
 

@@ -73,13 +73,14 @@ def _draw(folder, results, recipe):
     if recipe is not None and recipe.points:
         points.draw(folder / "points.png", results, _trained(results))
         return
+    clock = recipe is not None and recipe.clock
     for name, optimizers in (recipe and recipe.curves or {FIGURE: None}).items():
         shown = [
             record
             for record in results
             if optimizers is None or record["settings"]["optimizer"] in optimizers
         ]
-        curves.draw(folder / name, {curves.describe(shown): shown})
+        curves.draw(folder / name, {curves.describe(shown): shown}, clock=clock)
 
 
 def _describe(results):

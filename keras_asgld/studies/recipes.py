@@ -19,6 +19,7 @@ class Recipe:
         curves: A picture's file name → the optimizers whose curves it shows. None
             draws one picture of all.
         points: Whether the picture shows each run's final accuracy instead.
+        clock: Whether the curves are drawn by time, too.
         unless_given: Flags of `FREE` with another default than without a recipe.
     """
 
@@ -26,6 +27,7 @@ class Recipe:
     flags: dict
     curves: dict | None = None
     points: bool = False
+    clock: bool = False
     unless_given: dict = dataclasses.field(default_factory=dict)
 
 
@@ -110,18 +112,21 @@ RECIPES = {
         "CIFAR-10 in minutes on two cores with bfloat16",
         _FAST | {"model": "airbench-narrow"},
         _FAST_CURVES,
+        clock=True,
         unless_given=_FAST_UNLESS_GIVEN,
     ),
     "cifar10-fast-large": Recipe(
         "the same with the network that is known to reach 94 %",
         _FAST | {"model": "airbench"},
         _FAST_CURVES,
+        clock=True,
         unless_given=_FAST_UNLESS_GIVEN,
     ),
     "cifar10-fast-tiny": Recipe(
         "the same in five minutes on any two cores, in float32",
         _FAST | {"model": "airbench-tiny", "epochs": 8},
         _FAST_CURVES,
+        clock=True,
     ),
     "controls-small": Recipe(
         "ASGLD taken apart, on the task of paper-small",

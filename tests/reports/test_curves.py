@@ -118,3 +118,32 @@ def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
     with pytest.raises(ExperimentError, match=r"keras-asgld\[plots\]"):
         curves.draw(tmp_path / "figure.png", {"t": [record("sgd", 0, [0.5])]})
     assert not (tmp_path / "figure.png").exists()
+
+
+def test_by_time_a_slow_optimizer_ends_later(tmp_path, monkeypatch):
+    def timed(optimizer, seconds):
+        found = record(optimizer, 0, [0.3, 0.6, 0.9])
+        for epoch in found["epochs"]:
+            epoch.update(step_seconds=seconds, train_loss=1.0, test_loss=1.0)
+        return found | {"data": {"steps_per_epoch": 120}}
+
+    drawn = []
+    monkeypatch.setattr(drawing, "save", lambda figure, path: drawn.append(figure))
+    runs = [timed("asgld", 0.5), timed("momentum", 1.0)]
+    curves.draw(tmp_path / "c.png", {"t": runs}, clock=True)
+    by_epoch, by_time = drawn[0].axes[0], drawn[0].axes[2]
+    assert _across(by_epoch) == [[1, 2, 3], [1, 2, 3]]
+    assert _across(by_time) == [[1, 2, 3], [2, 4, 6]]
+    assert by_time.get_xlim() == (0, 6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_by_time_a_run_without_an_epoch_can_be_drawn(tmp_path):
+    found = record("sgd", 0, []) | {"status": "failed"}
+    found["data"] = {"steps_per_epoch": 120}
+    curves.draw(tmp_path / "figure.png", {"t": [found]}, clock=True)
+    assert matplotlib.image.imread(tmp_path / "figure.png").size
+
+
+def _across(axes):
+    return [list(line.get_xdata()) for line in axes.lines]
