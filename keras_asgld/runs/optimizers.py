@@ -5,6 +5,7 @@ imported, so that the command can list them without loading Keras.
 """
 
 import dataclasses
+import functools
 import importlib
 
 from keras_asgld.runs import stages
@@ -181,10 +182,12 @@ OPTIMIZERS = {
 # The study's controls: ASGLD at one effective step, learning_rate * (1 + noise), taken
 # apart. Keras's momentum SGD has that effective step divided by 1 - momentum.
 EFFECTIVE_STEP = 0.4
+# Its mean alone is then Nesterov's SGD as published for the airbench networks.
+FAST_EFFECTIVE_STEP = 1.5 / (1 - 0.85)
 
 
-def _control(noise, momentum=0.9, **arguments):
-    rate = EFFECTIVE_STEP / (1 + noise)
+def _control(noise, momentum=0.9, step=EFFECTIVE_STEP, **arguments):
+    rate = step / (1 + noise)
     return Named(
         "keras_asgld.runs.controls.Control",
         {"learning_rate": rate, "momentum": momentum, "noise": noise},
@@ -211,7 +214,16 @@ CONTROLS = {
         decay="decoupled",
     ),
 }
-ALL = OPTIMIZERS | CONTROLS
+_as_nesterov = functools.partial(
+    _control, 0.85 / (1 - 0.85), momentum=0.85, step=FAST_EFFECTIVE_STEP
+)
+FAST_CONTROLS = {
+    "psi=5.67": _as_nesterov(),
+    "psi=5.67, mean alone": _as_nesterov(kind="none"),
+    "psi=5.67, isotropic": _as_nesterov(kind="isotropic"),
+    "psi=5.67, noise alone": _as_nesterov(mean=False),
+}
+ALL = OPTIMIZERS | CONTROLS | FAST_CONTROLS
 
 HYPERPARAMETERS = tuple(
     dict.fromkeys(name for row in OPTIMIZERS.values() for name in row.hyperparameters)
@@ -222,7 +234,7 @@ def hyperparameters(optimizer, model, overrides, examples, new_layer=False):
     """The values an optimizer is run with: the row's, then the user's.
 
     Args:
-        optimizer: A name in `OPTIMIZERS` or `CONTROLS`.
+        optimizer: A name in `ALL`.
         model: The model's name.
         overrides: Values by hyperparameter name; the optimizer must take each.
         examples: How many examples a run trains on.

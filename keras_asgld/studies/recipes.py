@@ -6,7 +6,7 @@ flags beside it.
 
 import dataclasses
 
-from keras_asgld.runs.optimizers import CONTROLS
+from keras_asgld.runs.optimizers import CONTROLS, FAST_CONTROLS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,6 +94,7 @@ _FAST = {
     "label_smoothing": 0.2,
     "weight_decay": 0.00133,
 }
+_FAST_TINY = _FAST | {"model": "airbench-tiny", "epochs": 8}
 _FAST_UNLESS_GIVEN = {"mixed_precision": "auto"}
 
 RECIPES = {
@@ -124,7 +125,7 @@ RECIPES = {
     ),
     "cifar10-fast-tiny": Recipe(
         "the same in five minutes on any two cores, in float32",
-        _FAST | {"model": "airbench-tiny", "epochs": 8},
+        _FAST_TINY,
         _FAST_CURVES,
         clock=True,
     ),
@@ -132,6 +133,11 @@ RECIPES = {
         "ASGLD taken apart, on the task of paper-small",
         # Decoupled decay goes with the learning rate, which differs among them.
         _SMALL | {"optimizers": list(CONTROLS), "weight_decay": 0.0},
+        points=True,
+    ),
+    "controls-fast-tiny": Recipe(
+        "Nesterov's SGD with and without noise, on the task of cifar10-fast-tiny",
+        _FAST_TINY | {"optimizers": list(FAST_CONTROLS)},
         points=True,
     ),
 }

@@ -129,3 +129,12 @@ def test_logits_and_whitening_are_float32_in_half_precision():
     dtypes = [layer.compute_dtype for layer in network.layers]
     assert network.layers[1].compute_dtype == network.output.dtype == "float32"
     assert dtypes[2:-2] == ["bfloat16"] * len(dtypes[2:-2])
+
+
+def test_fewer_filters_than_patches_pass_on_the_first_of_them():
+    network = models.airbench((8, 8, 3), 3, widths=(16, 16, 16))
+    kernel = keras.ops.convert_to_numpy(network.layers[3].kernel)
+    assert kernel.shape == (3, 3, 24, 16)
+    np.testing.assert_array_equal(kernel[1, 1], np.eye(24, 16))
+    kernel[1, 1] = 0
+    assert not kernel.any()

@@ -49,14 +49,21 @@ def _fields(flags):
     return fields | {"seed": 0, "image_size": 16, "train_size": 9, "jit_compile": "on"}
 
 
-@pytest.mark.parametrize("name", ["cifar10-fast", "cifar10-fast-large"])
-def test_cifar10_in_minutes_is_trained_as_published(name):
+@pytest.mark.parametrize(
+    "name, model, precision",
+    [
+        ("cifar10-fast", "airbench-narrow", "auto"),
+        ("cifar10-fast-large", "airbench", "auto"),
+        # In the same numbers on any processor.
+        ("cifar10-fast-tiny", "airbench-tiny", "off"),
+    ],
+)
+def test_cifar10_in_minutes_is_trained_as_published(name, model, precision):
     values, _ = options.parse("compare", [f"--recipe={name}"])
-    narrow = "" if name.endswith("large") else "-narrow"
-    assert values["model"] == f"airbench{narrow}" and values["dataset"] == "cifar10"
+    assert values["model"] == model and values["dataset"] == "cifar10"
     assert (values["schedule"], values["augment"]) == ("triangle", "alternating")
     assert (values["label_smoothing"], values["batch_size"]) == (0.2, 1024)
-    assert values["mixed_precision"] == "auto"
+    assert values["mixed_precision"] == precision
     given = options.parse("compare", [f"--recipe={name}", "--mixed_precision=off"])
     assert given[0] == values | {"mixed_precision": "off"}
     # The published rate of 11.5 and decay of .0153 are of a loss that is a sum over
@@ -83,14 +90,35 @@ def test_cifar10_in_minutes_is_trained_as_published(name):
     }
 
 
-def test_controls_share_one_effective_step():
-    for name, recipe in named.CONTROLS.items():
+@pytest.mark.parametrize(
+    "controls, expected",
+    [
+        (named.CONTROLS, named.EFFECTIVE_STEP),
+        (named.FAST_CONTROLS, named.FAST_EFFECTIVE_STEP),
+    ],
+)
+def test_controls_share_one_effective_step(controls, expected):
+    for name, recipe in controls.items():
         values = recipe.hyperparameters
         if name == "momentum SGD":
             step = values["learning_rate"] / (1 - values["momentum"])
         else:
             step = values["learning_rate"] * (1 + values["noise"])
-        assert step == pytest.approx(named.EFFECTIVE_STEP), name
+        assert step == pytest.approx(expected), name
+
+
+def test_without_noise_the_fast_controls_are_the_published_nesterov():
+    rows = [
+        named.OPTIMIZERS["nesterov"].hyperparameters,
+        named.FAST_CONTROLS["psi=5.67, mean alone"].hyperparameters,
+    ]
+    nesterov, control = (
+        {k: v["airbench"] if isinstance(v, dict) else v for k, v in row.items()}
+        for row in rows
+    )
+    rho = nesterov["momentum"]
+    expected = nesterov | {"noise": pytest.approx(rho / (1 - rho))}
+    assert control == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(
