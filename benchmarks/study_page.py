@@ -1,0 +1,64 @@
+"""Writes the tables of docs/study.md anew from the records of its runs.
+
+    python benchmarks/study_page.py
+
+A table stands between a mark that says what it is of and an end:
+
+    <!-- summary paper-small -->
+    <!-- paired paper-small: asgld -->
+    <!-- grid small-tuning -->
+    ...
+    <!-- end -->
+
+`summary` is compare's table, `paired` the differences to one optimizer (paired.py) and
+`grid` the table of `tune`, each of a folder in docs/results.
+"""
+
+import pathlib
+import re
+
+import paired
+
+from keras_asgld.reports import tables
+from keras_asgld.runs import records, tasks
+
+DOCS = pathlib.Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "study.md"
+MARK = r"<!-- (\w+) ([\w-]+)(?:: ([^\n]+?))? -->"
+BLOCK = re.compile(MARK + r"\n.*?<!-- end -->", re.DOTALL)
+
+
+def filled(text):
+    """The page's text with every table as its records are now."""
+
+    def block(match):
+        mark, kind, folder, argument = match[0].split("\n")[0], *match.groups()
+        table = TABLES[kind](DOCS / "results" / folder, argument)
+        return f"{mark}\n\n{table.strip()}\n\n<!-- end -->"
+
+    return BLOCK.sub(block, text)
+
+
+def summary(folder, _):
+    found = records.find(folder)
+    score = tasks.score(found[0]["settings"])
+    return _without_title(tables.markdown(tables.summarize(found), "", score))
+
+
+def differences(folder, against):
+    return paired.table(records.find(folder), against)
+
+
+def grid(folder, _):
+    return _without_title((folder / "table.md").read_text())
+
+
+def _without_title(table):
+    return table[table.index("|") :]
+
+
+TABLES = {"summary": summary, "paired": differences, "grid": grid}
+
+
+if __name__ == "__main__":
+    PAGE.write_text(filled(PAGE.read_text()))
