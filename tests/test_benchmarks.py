@@ -43,7 +43,8 @@ def test_paired_differences_are_of_equal_seeds(script):
     (line,) = paired.table(found, "asgld").splitlines()[2:]
     cells = [cell.strip() for cell in line.strip("| ").split("|")]
     assert cells[:2] == ["sgd", "-10.00 ± 0.00"] and cells[-1] == "2"
-    assert paired.unrest(run("a", 0, [0, 0, 0.5, 0.6, 0.4])) == pytest.approx(0.15)
+    assert paired.unrest(run("a", 0, [0.9, 0, 0.5, 0.6, 0.4])) == pytest.approx(0.1)
+    assert paired.unrest(run("a", 0, [0.5, 0.4, 0.3])) == 0
 
 
 @pytest.fixture
