@@ -79,21 +79,21 @@ def test_optimizers_have_an_example_that_runs():
             assert f"{inspect.getmodule(public).__name__}.{name}" in names
 
 
+def anchors(page):
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings}
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_and_pictures_of_a_page_exist(page):
-    text = page.read_text()
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    anchors = {
-        re.sub(r"[^a-z0-9 -]", "", h.lower()).replace(" ", "-") for h in headings
-    }
-    for target in re.findall(r"\]\(([^)]+)\)", text):
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         if target.startswith("http"):
             continue
         path, _, anchor = target.partition("#")
-        if path:
-            assert (page.parent / path).exists(), target
-        elif anchor:
-            assert anchor in anchors, target
+        there = page.parent / path if path else page
+        assert there.exists(), target
+        if anchor and there.suffix == ".md":
+            assert anchor in anchors(there), target
 
 
 def test_links_of_readme_lead_to_the_guide_and_every_notebook():
@@ -126,3 +126,52 @@ def test_ci_runs_the_test_command_of_readme():
 def test_readme_is_read_in_a_minute():
     assert len(README.splitlines()) <= 120
     assert len(README.split()) <= 1000
+
+
+# Lines that a reader sees before scrolling.
+FIRST_SCREEN = "\n".join(README.splitlines()[:45])
+
+
+def test_five_questions_are_answered_before_the_first_scroll():
+    what, why, when_not, install, swap = (
+        FIRST_SCREEN.find(words)
+        for words in (
+            "Optimizers for Keras 3",
+            "**Why leave `Adam()` for it:**",
+            "**When not:**",
+            "`pip install .`",
+            "model.fit(x, y, epochs=10",
+        )
+    )
+    assert 0 < what < why < when_not < install < swap
+
+
+def row(page, *names):
+    """The cells after these in the first row of a page's tables that begins so."""
+    start = "| " + " | ".join(names) + " | "
+    lines = (ROOT / "docs" / page).read_text().splitlines()
+    found = next(line for line in lines if line.startswith(start))
+    return found.removeprefix(start).split(" | ")
+
+
+def test_numbers_of_the_first_screen_are_those_of_the_pages_that_it_links():
+    text = " ".join(FIRST_SCREEN.split())
+    of_tasks = {
+        name: row("study.md", name)
+        for name in ("ScaleFreeASGLD()", "Adam()", "adam, tuned")
+    }
+    _, ours, our_worst, *_ = of_tasks["ScaleFreeASGLD()"]
+    assert f"{ours} points behind the best tuned optimizer on average" in text
+    _, adam, adam_worst, *_ = of_tasks["Adam()"]
+    assert f"{our_worst} at worst; `Adam()` {adam} and {adam_worst}." in text
+    assert f"that was {of_tasks['adam, tuned'][1]} points behind" in text
+
+    def accuracy(share, method):
+        return round(float(row("ensembles.md", share, method)[0].split()[0]))
+
+    posterior, best = "SGHMC, posterior", "Adam, best epoch by held-out data"
+    assert f"right on {accuracy('20%', posterior)} % of new pictures" in text
+    last = accuracy("20%", "Adam, last epoch")
+    assert f"Adam on {last} %, or {accuracy('20%', best)} % if stopped" in text
+    clean = accuracy("0%", best), accuracy("0%", posterior)
+    assert f"({clean[0]} against {clean[1]} %)" in text
