@@ -164,6 +164,9 @@ def parse(command, arguments):
     except (flags.Error, ValueError) as error:
         raise ExperimentError(error) from error
     chosen = {name: values[name].value for name in names}
+    for name, value in chosen.items():
+        constraint = "given a value, or left out"
+        require(value != "", name, value, constraint, ExperimentError, str)
     if chosen.get("recipe"):
         given = [name for name in names if values[name].present]
         chosen |= _frozen(chosen["recipe"], given)

@@ -7,6 +7,8 @@ import threading
 import keras
 from absl import logging
 
+from keras_asgld.checks import check_directory, require
+from keras_asgld.data import damage
 from keras_asgld.data.source import DataError
 
 # Seconds in which the data set's host must answer. TFDS by itself retries for minutes.
@@ -21,6 +23,22 @@ def is_possible():
     except ImportError:
         return False
     return True
+
+
+def folder(data_dir):
+    """The user's data directory in full; `None` stays `None`.
+
+    Raises:
+        DataError: It is a file, or can be no directory for another reason.
+    """
+    if data_dir is None:
+        return None
+    path = os.path.expanduser(data_dir)
+    constraint = "a directory, and this is a file"
+    require(not os.path.isfile(path), "data_dir", data_dir, constraint, DataError)
+    # An empty path would be the folder that one is in.
+    check_directory("data_dir", path or None, DataError)
+    return path
 
 
 def read(name, title, data_dir, take):
@@ -45,17 +63,17 @@ def read(name, title, data_dir, take):
     import tensorflow_datasets as tfds
 
     _leave_the_gpu_alone()
-    if data_dir is not None:
-        data_dir = os.path.expanduser(data_dir)
-    with _one_line_errors(f"{title} cannot be opened", data_dir):
+    data_dir = folder(data_dir)
+    with _one_line_errors(f"{title} cannot be opened", data_dir, damage.of_description):
         builder = tfds.builder(name, data_dir=data_dir)
         with _quiet():
             prepared = builder.is_prepared()
     if not prepared:
-        _require_host(title, builder)
+        _require_host(title, builder, data_dir)
         with _one_line_errors(f"{title} cannot be downloaded", data_dir):
             builder.download_and_prepare()
-    with _one_line_errors(f"{title} cannot be read", builder.data_dir):
+    place = builder.data_dir
+    with _one_line_errors(f"{title} cannot be read", place, damage.of_examples):
         return take(builder)
 
 
@@ -78,13 +96,14 @@ def _leave_the_gpu_alone():
 
 
 @contextlib.contextmanager
-def _one_line_errors(what, data_dir):
+def _one_line_errors(what, data_dir, in_words=None):
     # What TFDS raises on a full disk, a damaged file or a broken connection has no
     # common base below Exception.
     try:
         yield
     except Exception as error:
-        reason = " ".join(str(error).split())[:300] or type(error).__name__
+        plain = " ".join(str(error).split())[:300] or type(error).__name__
+        reason = in_words(error) if in_words else plain
         where = data_dir or "the default data directory"
         raise DataError(f"{what} in {where} (--data_dir): {reason}") from error
 
@@ -100,7 +119,7 @@ def _quiet():
         logging.set_verbosity(verbosity)
 
 
-def _require_host(title, builder):
+def _require_host(title, builder, data_dir):
     """Raises unless the host that the data set comes from answers within seconds."""
     # The client that TFDS downloads with, so that proxies and certificates count.
     import requests
@@ -121,8 +140,11 @@ def _require_host(title, builder):
     thread.start()
     thread.join(PATIENCE + 1)
     if problem:
+        found = f"found in {builder.data_dir}"
+        if data_dir and not os.path.isdir(data_dir):
+            found = f"found, for there is no directory {data_dir} (--data_dir),"
         raise DataError(
-            f"{title} cannot be found in {builder.data_dir} nor downloaded from {url} "
+            f"{title} cannot be {found} nor downloaded from {url} "
             f"({problem[0]}): connect to the network, or name a data directory in "
             f"which TensorFlow Datasets has already prepared {builder.name} "
             "(--data_dir)."

@@ -24,8 +24,8 @@ def read(data_dir=None):
     Raises:
         DataError: When the data set is absent and cannot be downloaded, or is damaged.
     """
+    data_dir = catalogue.folder(data_dir)
     if data_dir is not None:
-        data_dir = os.path.expanduser(data_dir)
         path = os.path.join(data_dir, cifar10_arrays.FILE)
         if os.path.exists(path):
             return cifar10_arrays.read_file(path)
@@ -33,9 +33,12 @@ def read(data_dir=None):
         return catalogue.read("cifar10", "CIFAR-10", data_dir, _both_parts)
     if data_dir is None:
         return cifar10_arrays.download()
+    absent = f"file {cifar10_arrays.FILE} in {data_dir}"
+    if not os.path.isdir(data_dir):
+        absent = f"directory {data_dir} (--data_dir)"
     raise DataError(
-        f"There is no file {cifar10_arrays.FILE} in {data_dir}, and TensorFlow "
-        "Datasets, which could read another form, is not installed."
+        f"There is no {absent}, and TensorFlow Datasets, which could read another "
+        "form, is not installed."
     )
 
 

@@ -1,6 +1,7 @@
 """What the data sets of TFDS have in common: batches by seed, errors that help."""
 
 import itertools
+import pathlib
 import shutil
 import sys
 import time
@@ -83,19 +84,92 @@ def test_without_network_and_data_the_command_says_what_to_do(
         assert words in errors
 
 
+def cut_off(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def spoil(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def exchange(path):
+    """Sound records, but of examples that have no features."""
+    import tensorflow as tf
+
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for _ in range(300):
+            writer.write(tf.train.Example().SerializeToString())
+
+
+def make_a_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+TRAIN, INFO = "*-train.*", "dataset_info.json"
+DAMAGES = [
+    (TRAIN, cut_off, "a file is damaged or cut off; remove that folder"),
+    (TRAIN, spoil, "a file is damaged or cut off; remove that folder"),
+    (TRAIN, empty, "a file is damaged, it holds 0 of "),
+    (TRAIN, exchange, "a file holds no examples of this data set; remove"),
+    (TRAIN, pathlib.Path.unlink, "-of-00001: No such file or directory"),
+    (TRAIN, make_a_folder, "-of-00001: Is a directory"),
+    (INFO, cut_off, "dataset_info.json in the folder of the data set is damaged"),
+    (INFO, empty, "dataset_info.json in the folder of the data set is damaged"),
+    (INFO, make_a_folder, "dataset_info.json: Is a directory"),
+]
+
+
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("file", ["*-train.*", "dataset_info.json"])
-def test_a_damaged_directory_is_reported_in_one_line(name, file, made_up, tmp_path):
+@pytest.mark.parametrize(("file", "harm", "words"), DAMAGES)
+def test_a_damaged_directory_is_reported_in_one_line_of_our_words(
+    name, file, harm, words, made_up, tmp_path
+):
     folder = tmp_path / "copy"
     shutil.copytree(made_up(name), folder)
     (path,) = folder.glob(f"{name}/**/{file}")
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    harm(path)
     with pytest.raises(data.DataError) as error:
         data.load(name, data_dir=str(folder))
     message = str(error.value)
     assert "\n" not in message
-    for words in ("cannot be", str(folder), "--data_dir"):
-        assert words in message
+    for each in ("cannot be", str(folder), "--data_dir", words):
+        assert each in message
+    for internal in ("{{", "[[", "[Op:", "node", "device:", "Iterator", "builder_kw"):
+        assert internal not in message
+
+
+NAMES_AND_CIFAR10 = (*NAMES, "cifar10")
+
+
+@pytest.mark.parametrize("name", NAMES_AND_CIFAR10)
+def test_a_file_in_the_place_of_the_directory_is_named_as_one(name, tmp_path):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(data.DataError) as error:
+        data.load(name, data_dir=str(tmp_path / "file"))
+    words = "`data_dir` must be a directory, and this is a file. Received: data_dir="
+    assert str(error.value) == f"{words}'{tmp_path}/file'"
+    for place in (str(tmp_path / "file" / "below"), ""):
+        with pytest.raises(data.DataError, match="must be the path of a directory"):
+            data.load(name, data_dir=place)
+
+
+@pytest.mark.parametrize("name", NAMES_AND_CIFAR10)
+def test_a_directory_that_is_missing_is_named_as_such(name, tmp_path, monkeypatch):
+    for proxy in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(proxy, "http://127.0.0.1:9")
+    words = f"there is no directory {tmp_path}/absent"
+    with pytest.raises(data.DataError, match=words):
+        data.load(name, data_dir=f"{tmp_path}/absent")
+    with pytest.raises(data.DataError) as error:
+        data.load(name, data_dir=str(tmp_path))
+    assert "there is no directory" not in str(error.value)
 
 
 @pytest.mark.parametrize("name", NAMES)

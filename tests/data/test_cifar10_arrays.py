@@ -76,6 +76,8 @@ def test_without_tfds_a_folder_must_hold_the_file(without_tfds, tmp_path):
     with pytest.raises(data.DataError, match="no file cifar10.npz") as error:
         data.load("cifar10", data_dir=str(tmp_path))
     assert str(tmp_path) in str(error.value)
+    with pytest.raises(data.DataError, match="no directory .*absent"):
+        data.load("cifar10", data_dir=f"{tmp_path}/absent")
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from keras_asgld.cli import options
 from keras_asgld.cli.command import main
 from keras_asgld.runs import record_contents
 from keras_asgld.runs.record_contents import CALIBRATION
@@ -75,6 +76,22 @@ def refused(capsys, tmp_path):
 )
 def test_a_wrong_flag_is_one_line_and_leaves_no_folder(refused, arguments, words):
     assert words in refused(*arguments)
+
+
+TEXTS = [
+    (command, name)
+    for command, groups in options.GROUPS.items()
+    for group in groups.values()
+    for name, (kind, _, _) in group.items()
+    if kind is str
+]
+
+
+@pytest.mark.parametrize(("command", "name"), TEXTS)
+def test_an_empty_value_is_not_taken_for_the_default(refused, command, name):
+    words = f"`{name}` must be given a value, or left out. Received: {name}="
+    line = refused(command, f"--{name}=")
+    assert line == f"keras-asgld: {words}\n"
 
 
 @pytest.mark.parametrize("command", ["train", "compare", "tune"])
