@@ -37,7 +37,8 @@ def folder(data_dir):
     constraint = "a directory, and this is a file"
     require(not os.path.isfile(path), "data_dir", data_dir, constraint, DataError)
     # An empty path would be the folder that one is in.
-    check_directory("data_dir", path or None, DataError)
+    require(path, "data_dir", data_dir, "the path of a directory", DataError)
+    check_directory("data_dir", path, DataError)
     return path
 
 

@@ -156,8 +156,10 @@ def test_a_file_in_the_place_of_the_directory_is_named_as_one(name, tmp_path):
     words = "`data_dir` must be a directory, and this is a file. Received: data_dir="
     assert str(error.value) == f"{words}'{tmp_path}/file'"
     for place in (str(tmp_path / "file" / "below"), ""):
-        with pytest.raises(data.DataError, match="must be the path of a directory"):
+        with pytest.raises(data.DataError) as error:
             data.load(name, data_dir=place)
+        words = "`data_dir` must be the path of a directory. Received: data_dir="
+        assert str(error.value) == f"{words}{place!r}"
 
 
 @pytest.mark.parametrize("name", NAMES_AND_CIFAR10)
