@@ -1,4 +1,4 @@
-"""`python -m keras_asgld`: the command `keras-asgld`."""
+"""`python -m keras_asgld`: the command `keras-asgld`, without the package's names."""
 
 from keras_asgld.cli.command import run
 

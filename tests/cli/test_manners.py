@@ -29,21 +29,45 @@ def test_train_prints_progress_alone(command, tmp_path):
         assert re.match(r"\[1/1\] sgd seed 0: (epoch 1/1, train|test accuracy) ", line)
 
 
+@pytest.fixture
+def without(tmp_path):
+    """Runs the command, by a module's name, where another module cannot be imported."""
+
+    def run(absent, module, *arguments, **environment):
+        (tmp_path / f"{absent}.py").write_text(
+            f"raise ModuleNotFoundError('no {absent} here')\n"
+        )
+        path = os.pathsep.join([str(tmp_path), str(ROOT)])
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            env=os.environ | {"PYTHONPATH": path} | environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+MODULES = ["keras_asgld_command", "keras_asgld"]
+
+
+@pytest.mark.parametrize("module", MODULES)
 @pytest.mark.parametrize("backend", ["jax", "nonsense"])
-def test_a_backend_that_does_not_start_is_one_line(backend, tmp_path):
-    (tmp_path / "jax.py").write_text("raise ModuleNotFoundError('no jax here')\n")
-    path = os.pathsep.join([str(tmp_path), str(ROOT)])
-    done = subprocess.run(
-        [sys.executable, "-m", "keras_asgld_command", "train", "--epochs=1"],
-        env=os.environ | {"KERAS_BACKEND": backend, "PYTHONPATH": path},
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-    )
+def test_a_backend_that_does_not_start_is_one_line(backend, module, without, tmp_path):
+    done = without("jax", module, "train", "--epochs=1", KERAS_BACKEND=backend)
     (line,) = done.stderr.splitlines()
     start = f"keras-asgld: Keras does not start with the backend {backend}: "
     assert done.returncode == 2 and line.startswith(start)
     assert not (tmp_path / "asgld-results").exists()
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_help_and_complaints_do_not_wait_for_keras(module, without):
+    done = without("keras", module, "compare", "--help")
+    assert done.returncode == 0 and done.stderr == ""
+    done = without("keras", module, "compare", "--epochs=0")
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1
 
 
 @pytest.fixture
