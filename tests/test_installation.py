@@ -4,6 +4,7 @@ import configparser
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -65,3 +66,32 @@ def test_the_lowest_set_is_that_of_the_lower_bounds():
     pins = dict(re.findall(r"^([\w-]+)==([\d.]+)$", pins, re.MULTILINE))
     for name, bound in bounds.items():
         assert f"{pins[name]}.".startswith(f"{bound}."), name
+
+
+def hints():
+    """(File, requirement) of what the package's messages say to install."""
+    for path in sorted((ROOT / "keras_asgld").rglob("*.py")):
+        # A message may go on in the next line's string.
+        text = re.sub(r'"\n\s*f?"', "", path.read_text())
+        for found in re.findall(r"pip install ([^`\"()]+)", text):
+            for requirement in shlex.split(found):
+                yield path.relative_to(ROOT).as_posix(), requirement
+
+
+def test_hints_name_packages_that_setup_knows_and_not_this_one():
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    lines = [
+        config["options"]["install_requires"],
+        *config["options.extras_require"].values(),
+    ]
+    known = dict(re.findall(r"^([\w-]+)(?: >= [\d.]+)?(.*)$", "\n".join(lines), re.M))
+    found = list(hints())
+    assert len(found) > 8
+    for path, requirement in found:
+        # From a checkout there is no keras-asgld to be found on an index.
+        if requirement != "{package}":
+            name, bound = re.fullmatch(r"([\w-]+)(<.*)?", requirement).groups()
+            assert name.lower() in known, (path, requirement)
+            above = re.search(r"< \d+", known[name])
+            assert (bound or "") == (above or [""])[0].replace(" ", ""), path

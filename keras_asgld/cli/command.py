@@ -95,8 +95,8 @@ def _compare(values, _):
     plan = _plan(values, _names(values), options.seeds(values["seeds"]))
     first = plan[0]
     if values["tensorboard"]:
-        environment.require("tensorboard", "tensorboard")
-        environment.require("tensorflow", "tensorboard")  # which writes the files
+        environment.require("tensorboard")
+        environment.require("tensorflow")  # which writes the files
     default = values["recipe"] and Path("asgld-results", values["recipe"])
     folder = Path(values["out_dir"] or default or _default_folder(first))
     with new_folder(folder):
@@ -157,7 +157,7 @@ def _tune(values, _):
         from keras_asgld.studies import tune
 
         size = (len(plan) * tune.RATES, plan[0].epochs, data.steps_per_epoch)
-        with Progress(*size, interval=10.0) as progress:
+        with Progress(*size, interval=10.0, at_least=True) as progress:
             title, rows, is_drawn = tune.tune(bases, folder, data, progress)
     _print_table(*tune.table(rows, between="\n"), title)
     _print_place(folder, is_drawn)

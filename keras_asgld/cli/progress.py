@@ -20,11 +20,12 @@ class Progress:
         steps: Training steps of an epoch.
         interval: Least number of seconds between two lines about epochs, where
             the output is no terminal.
+        at_least: Whether there may be more runs than are known yet.
     """
 
-    def __init__(self, runs, epochs, steps, interval=0.0):
+    def __init__(self, runs, epochs, steps, interval=0.0, at_least=False):
         self.runs, self.epochs, self.steps = runs, epochs, steps
-        self.interval = interval
+        self.interval, self.more = interval, "+" if at_least else ""
         self.console = Console(stderr=True, soft_wrap=True, highlight=False)
         self.bar = None
         if self.console.is_terminal:
@@ -51,9 +52,10 @@ class Progress:
         if self.bar:
             self.bar.stop()
 
-    def extend(self, runs):
-        """There will be that many more runs than were planned."""
+    def extend(self, runs, why):
+        """There will be that many more runs than were planned, and the reason."""
         self.runs += runs
+        self.note(f"{why}: {runs} more, {self.runs} runs in all so far")
         if self.bar:
             self.bar.update(self.task, total=self.runs * self.epochs)
 
@@ -128,7 +130,7 @@ class Progress:
 
     def _line(self, text):
         left = duration(self.time_left())
-        place = f"[{self.run}/{self.runs}]"
+        place = f"[{self.run}/{self.runs}{self.more}]"
         over = self.run == self.runs and self.inside == 0 and self.done
         self.note(
             f"{place} {self.label}: {text}" + ("" if over else left and f" ({left})")

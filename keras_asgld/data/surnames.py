@@ -44,7 +44,7 @@ def _surnames(language):
     except ImportError as error:
         raise DataError(
             "The surnames come with Faker, which is not installed: run "
-            "`pip install 'keras-asgld[text]'`."
+            "`pip install faker`."
         ) from error
     return module.Provider.last_names
 

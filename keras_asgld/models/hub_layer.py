@@ -42,10 +42,11 @@ class HubLayer(keras.layers.Layer):
     Args:
         handle: The path of a SavedModel's folder or archive (`module.tar.gz`), or its
             address (`https://….tar.gz`, `gs://…`), which `tensorflow_hub` fetches and
-            caches (`pip install 'keras-asgld[hub]'`). An archive is unpacked once, into
-            the same cache: `TFHUB_CACHE_DIR`, or a folder of this user among the
-            temporary ones. It is unpacked anew in each process where others than this
-            user can write into that cache, or what they left there has its name.
+            caches (`pip install tensorflow-hub tf-keras 'setuptools<81'`, the extra
+            `hub`). An archive is unpacked once, into the same cache: `TFHUB_CACHE_DIR`,
+            or a folder of this user among the temporary ones. It is unpacked anew in
+            each process where others than this user can write into that cache, or what
+            they left there has its name.
         trainable: Boolean, whether the module is fine-tuned. Defaults to `False`.
         arguments: A dictionary of further keyword arguments for the module's call, as
             plain values. Defaults to none.

@@ -10,7 +10,7 @@ from keras_asgld.models.module_archive import unpacked
 # A thousand million weights; no module of pictures or text is nearly as large.
 MAX_UNPACKED_BYTES = 2**32
 
-_FIX = "pip install 'keras-asgld[hub]'"
+_FIX = "pip install tensorflow-hub tf-keras 'setuptools<81'"
 
 
 class SavedModule:

@@ -28,7 +28,7 @@ def canvas(width, height):
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ExperimentError(
-            'no figure drawn: matplotlib is missing; pip install "keras-asgld[plots]"'
+            "no figure drawn: matplotlib is missing; pip install matplotlib"
         ) from error
     figure = Figure(figsize=(width, height), layout="constrained")
     FigureCanvasAgg(figure)

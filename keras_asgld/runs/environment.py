@@ -19,15 +19,13 @@ def ask_for_determinism():
         os.environ["XLA_FLAGS"] = f"{known} {flag}".strip()
 
 
-def require(package, extra):
-    """Raise if a package is missing that comes with an extra of the project."""
+def require(package):
+    """Raise if a package is missing that a plain installation may not have brought."""
     try:
         with quiet_tensorflow():
             importlib.import_module(package)
     except ImportError as error:
-        raise ExperimentError(
-            f'{package} is missing; pip install "keras-asgld[{extra}]"'
-        ) from error
+        raise ExperimentError(f"{package} is missing; pip install {package}") from error
 
 
 def start_backend():

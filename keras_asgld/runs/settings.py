@@ -13,7 +13,7 @@ from keras_asgld.checks import (
 from keras_asgld.runs import environment, stages
 from keras_asgld.runs import optimizers as named
 from keras_asgld.runs.files import ExperimentError
-from keras_asgld.runs.tasks import ACCURACY, NOT_FOR_PICTURES, TASKS
+from keras_asgld.runs.tasks import ACCURACY, NOT_FOR_PICTURES, TAKEN, TASKS
 
 # What TensorFlow counts in 32 bits; pictures of a longer side fill the memory.
 LARGEST = 2**31 - 1
@@ -199,14 +199,13 @@ def make(
     examples = others.get("train_size") or (
         task.examples - others.get("validation_size", 0)
     )
-    if task.models and model not in task.models:
+    good = model in task.models if task.models else model not in NOT_FOR_PICTURES
+    if not good:
+        _known_model(model)
+        fitting = " or ".join(task.models) or "a network for pictures"
         raise ExperimentError(
-            f"`model` must be {' or '.join(task.models)} with --dataset={dataset}, "
-            f"whose inputs are no pictures. Received: model={model}"
-        )
-    if not task.models and model in NOT_FOR_PICTURES:
-        raise ExperimentError(
-            f"`model` must be a network for pictures with --dataset={dataset}. "
+            f"`model` must be {fitting} with --dataset={dataset}, whose inputs are "
+            f"{task.inputs}; {model} takes {TAKEN.get(model, 'pictures')}. "
             f"Received: model={model}"
         )
     chosen = stages.choose(flags, model, epochs, row.unfreeze_rate)

@@ -117,6 +117,7 @@ class Task:
         epochs, batch_size: How long it is trained, and on how many examples a step.
         examples: How many there are to train on, without a subset.
         score: How the network is judged; its loss goes with it.
+        inputs: What the network is given, as messages call it.
         prepared: Whether the data come out of a directory of TFDS.
         mirror: Whether a mirrored picture keeps its label.
         models: The networks for its inputs; empty for pictures, which all but those
@@ -129,12 +130,14 @@ class Task:
     batch_size: int
     examples: int
     score: Score = ACCURACY
+    inputs: str = "pictures"
     prepared: bool = False
     mirror: bool = False
     models: tuple[str, ...] = ()
     transfer: bool = False
 
 
+_ROWS = "rows of a table"
 TEXT_MODELS = ("bag", "lstm", "transformer")
 SPEECH_MODELS = ("cnn-narrow", "cnn", "cnn-plain", "gru", "mlp")
 TASKS = {
@@ -157,13 +160,30 @@ TASKS = {
         transfer=True,
     ),
     "diabetes": Task(
-        model="mlp", epochs=20, batch_size=32, examples=352, score=R2, models=("mlp",)
+        model="mlp",
+        epochs=20,
+        batch_size=32,
+        examples=352,
+        score=R2,
+        inputs=_ROWS,
+        models=("mlp",),
     ),
     "diabetes-raw": Task(
-        model="mlp", epochs=100, batch_size=16, examples=352, score=R2, models=("mlp",)
+        model="mlp",
+        epochs=100,
+        batch_size=16,
+        examples=352,
+        score=R2,
+        inputs=_ROWS,
+        models=("mlp",),
     ),
     "breast-cancer": Task(
-        model="mlp", epochs=20, batch_size=32, examples=379, models=("mlp",)
+        model="mlp",
+        epochs=20,
+        batch_size=32,
+        examples=379,
+        inputs=_ROWS,
+        models=("mlp",),
     ),
     "digits-autoencoder": Task(
         model="autoencoder",
@@ -171,16 +191,23 @@ TASKS = {
         batch_size=32,
         examples=1437,
         score=R2,
+        inputs="rows of numbers, to be given back",
         models=("autoencoder",),
     ),
     "verses": Task(
-        model="bag", epochs=5, batch_size=64, examples=25_102, models=TEXT_MODELS
+        model="bag",
+        epochs=5,
+        batch_size=64,
+        examples=25_102,
+        inputs="texts",
+        models=TEXT_MODELS,
     ),
     "surnames": Task(
         model="transformer",
         epochs=15,
         batch_size=32,
         examples=2400,
+        inputs="texts",
         models=TEXT_MODELS,
     ),
     "imdb_reviews": Task(
@@ -188,6 +215,7 @@ TASKS = {
         epochs=5,
         batch_size=64,
         examples=25_000,
+        inputs="long texts",
         prepared=True,
         # Two hundred steps of a network that is unrolled take minutes to compile.
         models=("bag", "transformer"),
@@ -197,6 +225,7 @@ TASKS = {
         epochs=3,
         batch_size=64,
         examples=120_000,
+        inputs="texts",
         prepared=True,
         models=TEXT_MODELS,
     ),
@@ -205,9 +234,19 @@ TASKS = {
         epochs=10,
         batch_size=32,
         examples=2250,
+        inputs="spectrograms of speech",
         prepared=True,
         models=SPEECH_MODELS,
     ),
+}
+# What networks take, but for those that take pictures alone.
+TAKEN = {
+    "autoencoder": "rows of numbers, which it gives back",
+    "bag": "texts",
+    "gru": "pictures or spectrograms, row by row",
+    "lstm": "short texts",
+    "mlp": "rows of a table, spectrograms or pictures",
+    "transformer": "texts",
 }
 NOT_FOR_PICTURES = ("autoencoder", *TEXT_MODELS)
 PREPARED = tuple(name for name, task in TASKS.items() if task.prepared)

@@ -67,7 +67,13 @@ def _trials(settings, folder, data, progress):
     middle = settings[0].hyperparameters["learning_rate"]
     higher = tasks.TASKS[settings[0].dataset].score.higher_is_better
     while (steps := missing(_scores(trials), higher)) and len(trials) < MOST:
-        progress.extend(len(settings) * len(steps) if trials else 0)
+        if trials:
+            why = "the best rate lies at an end of the grid"
+            if best(_scores(trials), higher) is None:
+                why = "every rate diverged"
+            progress.extend(
+                len(settings) * len(steps), f"{settings[0].optimizer}: {why}"
+            )
         for step in steps:
             rate = rate_at(middle, step)
             trials[step] = (

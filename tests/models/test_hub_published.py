@@ -84,7 +84,7 @@ except ValueError as error:
 def test_an_archive_is_fetched_from_its_address(tmp_path):
     pytest.importorskip(
         "tensorflow_hub",
-        reason="needs pip install 'keras-asgld[hub]'",
+        reason="needs pip install '.[hub]'",
         exc_type=ImportError,
     )
     write_reusable(tmp_path / "module")

@@ -116,8 +116,14 @@ def test_a_regression_learns(tmp_path):
     ("flag", "words"),
     [
         ("--model=cnn", "`model` must be mlp"),
+        ("--model=cnn", "whose inputs are rows of a table; cnn takes pictures."),
         ("--dataset=verses --model=mlp", "`model` must be bag or lstm or transformer"),
+        ("--dataset=verses --model=mlp", "whose inputs are texts; mlp takes rows of a"),
         ("--dataset=digits --model=bag", "`model` must be a network for pictures"),
+        ("--dataset=digits --model=bag", "inputs are pictures; bag takes texts."),
+        ("--dataset=spoken_digit --model=bag", "spectrograms of speech; bag takes tex"),
+        ("--dataset=imdb_reviews --model=lstm", "long texts; lstm takes short texts."),
+        ("--dataset=verses --model=cnnn", "Did you mean 'cnn'?"),
         ("--image_size=8", "`image_size` must be None for diabetes"),
         ("--ensemble=2", "`ensemble` must be left out with --dataset=diabetes"),
     ],
@@ -126,3 +132,15 @@ def test_what_a_table_cannot_have_is_refused(flag, words, tmp_path, capsys):
     command = ["compare", "--dataset=diabetes", "--epochs=3", *flag.split()]
     assert main([*command, f"--out_dir={tmp_path}/out"]) == 2
     assert words in capsys.readouterr().err
+
+
+def test_every_network_of_a_task_takes_what_the_task_has():
+    kinds = {"rows", "texts", "spectrograms", "pictures"}
+    for task in tasks.TASKS.values():
+        (kind,) = [kind for kind in kinds if kind in task.inputs.split()]
+        for model in task.models:
+            taken = tasks.TAKEN.get(model, "pictures")
+            # Networks for pictures take a spectrogram as one.
+            assert kind in taken or (kind, taken) == ("spectrograms", "pictures")
+    for model in tasks.NOT_FOR_PICTURES:
+        assert "pictures" not in tasks.TAKEN[model]

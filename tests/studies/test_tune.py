@@ -1,6 +1,7 @@
 """The search for a learning rate: its grid, its trials, what compare makes of it."""
 
 import json
+import re
 
 import pytest
 
@@ -114,8 +115,42 @@ def test_where_every_rate_diverges_the_search_goes_down_and_ends(
     assert row["tuned"] is None and len(row["rates"]) == tune.MOST
     assert row["rates"][-1]["learning_rate"] == 1.0
     assert found_rates.read("out", "digits", "digits") == {"sgd": {}}
-    output = capsys.readouterr().out
+    output, errors = capsys.readouterr()
     assert "diverged" in output and "none" in output
+    for runs in range(6, tune.MOST + 1):
+        line = f"sgd: every rate diverged: 1 more, {runs} runs in all so far\n"
+        assert errors.count(line) == 1
+
+
+def test_the_count_of_runs_says_that_it_may_grow_and_why_it_does(
+    tmp_path, capsys, monkeypatch
+):
+    def train(settings, folder, _, progress):
+        record = {
+            "status": "finished",
+            "settings": settings.to_json(),
+            "epochs": [
+                {"epoch": 1, "validation_accuracy": settings.hyperparameters[RATE]}
+            ],
+        }
+        progress.begin(settings, None)
+        progress.end(record)
+        return record
+
+    RATE = "learning_rate"
+    monkeypatch.setattr(tune.training, "run", train)
+    monkeypatch.setattr(tune, "MOST", 7)
+    command = [*TUNE, "--optimizers=sgd,adam", "--learning_rate=sgd=0.1,adam=0.001"]
+    assert main(command) == 0
+    errors = capsys.readouterr().err
+    counts = re.findall(r"^\[(\d+/\d+\+)\] (\w+)", errors, re.MULTILINE)
+    first = [(f"{run}/10+", "sgd") for run in range(1, 6)]
+    first += [("6/11+", "sgd"), ("7/12+", "sgd")]
+    second = [(f"{run}/12+", "adam") for run in range(8, 13)]
+    second += [("13/13+", "adam"), ("14/14+", "adam")]
+    assert counts == first + second
+    line = "adam: the best rate lies at an end of the grid: 1 more, 14 runs in all"
+    assert line in errors
 
 
 def test_every_seed_counts_and_one_failure_fails_a_rate():
