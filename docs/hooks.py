@@ -4,6 +4,8 @@ Pages are read on GitHub too, where `../colab/quickstart.ipynb` and
 `../tests/test_noise.py` lead where they say. On the site the notebooks, the changelog
 and pictures of benchmarks are pages and files of its own; any other file of the
 repository is a link to its address, once mkdocs.yml names one, and plain text before.
+Docstrings are read in a terminal too, where a path such as `docs/bias.md` says where to
+look: on the site it is a link to that page, by its title.
 """
 
 import posixpath
@@ -16,6 +18,8 @@ from mkdocs.structure.files import File
 NOTEBOOK = re.compile(r'href="(\w+)\.ipynb"')
 ROOT = Path(__file__).parent.parent
 OWN = ("CHANGELOG.md", "colab/*.ipynb", "benchmarks/results/*.png")
+MARKUP = re.compile(r"(<(?:pre|code|a)\b.*?</(?:pre|code|a)>|<[^>]*>)", re.DOTALL)
+PAGE = re.compile(r"\bdocs/([\w/-]+\.md)\b")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
 
@@ -54,7 +58,16 @@ def on_page_markdown(markdown, page, config, files):
 
 
 def on_page_content(html, page, config, files):
-    """Links between notebooks, which their plugin leaves as they are."""
+    """Links that no plugin makes: between notebooks, and out of docstrings."""
     if page.file.src_uri.endswith(".ipynb"):
         return NOTEBOOK.sub(r'href="../\1/"', html)
-    return html
+
+    def linked(match):
+        other = files.get_file_from_path(match[1])
+        if not other:
+            return match[0]
+        return f'<a href="{other.url_relative_to(page.file)}">{other.page.title}</a>'
+
+    parts = MARKUP.split(html)
+    parts[::2] = [PAGE.sub(linked, text) for text in parts[::2]]
+    return "".join(parts)

@@ -11,6 +11,7 @@ import pytest
 
 import keras_asgld
 from keras_asgld import backend
+from keras_asgld.runs.tasks import TASKS
 
 ROOT = pathlib.Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -175,3 +176,13 @@ def test_numbers_of_the_first_screen_are_those_of_the_pages_that_it_links():
     assert f"Adam on {last} %, or {accuracy('20%', best)} % if stopped" in text
     clean = accuracy("0%", best), accuracy("0%", posterior)
     assert f"({clean[0]} against {clean[1]} %)" in text
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_the_tables_of_the_command_have_every_task(name):
+    _, networks, score, length = row("guide/command.md", f"`{name}`")
+    task = TASKS[name]
+    assert length == f"{task.epochs} × {task.batch_size} |"
+    assert score == task.score.title
+    if task.models:
+        assert set(re.findall(r"`([^`]+)`", networks)) == set(task.models)

@@ -60,3 +60,19 @@ def test_links_that_leave_the_site(link, address, shown):
     )
     text = hooks().on_page_markdown(link, page, config, files)
     assert text.startswith(shown)
+
+
+def test_paths_of_pages_in_docstrings_become_links_and_those_in_code_do_not():
+    page = types.SimpleNamespace(file=types.SimpleNamespace(src_uri="optimizers/x.md"))
+    other = types.SimpleNamespace(
+        page=types.SimpleNamespace(title="Bias"),
+        url_relative_to=lambda file: "../../bias/",
+    )
+    files = types.SimpleNamespace(get_file_from_path={"bias.md": other}.get)
+    html = (
+        "<p>See docs/bias.md (docs/no.md).</p><pre><b>docs/bias.md</b></pre>"
+        '<code>docs/bias.md</code> <a href="docs/bias.md">docs/bias.md</a>'
+    )
+    link = '<a href="../../bias/">Bias</a>'
+    shown = html.replace("See docs/bias.md", f"See {link}")
+    assert hooks().on_page_content(html, page, None, files) == shown
