@@ -166,7 +166,7 @@ def parse(command, arguments):
     chosen = {name: values[name].value for name in names}
     for name, value in chosen.items():
         constraint = "given a value, or left out"
-        require(value != "", name, value, constraint, ExperimentError, str)
+        require(value not in ("", []), name, "", constraint, ExperimentError, str)
     if chosen.get("recipe"):
         given = [name for name in names if values[name].present]
         chosen |= _frozen(chosen["recipe"], given)

@@ -83,7 +83,7 @@ TEXTS = [
     for command, groups in options.GROUPS.items()
     for group in groups.values()
     for name, (kind, _, _) in group.items()
-    if kind is str
+    if kind in (str, list)
 ]
 
 
