@@ -91,8 +91,7 @@ GROUPS = {
             "tuned": (str, None, "folder of tune, whose best rates to take"),
             **_HYPERPARAMETERS,
         },
-        "Watching": _WATCHING,
-        "Output": {"out_dir": (str, None, _FOLDER)},
+        "Watching and output": {**_WATCHING, "out_dir": (str, None, _FOLDER)},
     },
     "tune": {
         "Task": {
