@@ -175,9 +175,10 @@ def _title(settings):
     first = settings[0]
     names = ", ".join(dict.fromkeys([first.dataset, first.model]))
     seeds = f", {len(settings)} seeds" if len(settings) > 1 else ""
+    epochs = f"{first.epochs} epoch{'s' if first.epochs > 1 else ''}"
     title = tasks.TASKS[first.dataset].score.title
     return (
-        f"{names}, {first.epochs} epochs{seeds}: {title} on {first.validation_size} "
+        f"{names}, {epochs}{seeds}: {title} on {first.validation_size} "
         f"validation examples, mean of "
         f"{tables.of_last_epochs(first.epochs, first.schedule)}"
     )

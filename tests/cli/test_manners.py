@@ -187,6 +187,9 @@ def test_the_table_of_tune_says_what_it_is_the_mean_of():
         validation_size=287,
     )
     assert tune._title([chosen]).endswith("examples, mean of the last 3 epochs")
+    assert tune._title([chosen]).startswith("digits, 10 epochs: ")
+    chosen.epochs = 1
+    assert tune._title([chosen]).startswith("digits, 1 epoch: ")
     assert tables.of_last_epochs(1) == "the last epoch"
 
 
