@@ -1,6 +1,6 @@
 """Bayesian logistic regression: the samplers beside the posterior that NUTS finds.
 
-    pip install keras_asgld[diagnostics] blackjax
+    pip install '.[diagnostics]' blackjax
     KERAS_BACKEND=jax python benchmarks/bayesian_logistic_regression.py
 
 takes about five minutes on two CPU cores and writes a page and its figure,

@@ -1,6 +1,6 @@
 """A Bayesian neural network on a regression with a gap: BAOA's band beside NUTS's.
 
-    pip install keras_asgld[diagnostics]
+    pip install '.[diagnostics]'
     KERAS_BACKEND=jax python benchmarks/regression_with_a_gap.py
 
 takes some ten minutes on two CPU cores and writes docs/regression_with_a_gap.png and
