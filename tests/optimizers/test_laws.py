@@ -31,10 +31,10 @@ def chains(optimizer, a, s, shape, burn_in, samples, thinning, velocity=None):
         optimizer.slots(theta)[0].assign(np.broadcast_to(velocity, shape))
     a = keras.ops.convert_to_tensor(np.asarray(a, "float32"))
 
-    @one_graph
-    def move(e):
-        optimizer.apply([a * theta + e], [theta])
-
+    move = one_graph(
+        lambda e: optimizer.apply([a * theta + e], [theta]),
+        [theta, *optimizer.variables],
+    )
     e = keras.ops.zeros(shape)
     for step in range(1, burn_in + samples * thinning + 1):
         if np.any(s):

@@ -96,7 +96,8 @@ def sample(optimizer, start, gradient, steps):
     """Four snapshots of all chains, the last ones of a run of so many steps."""
     theta = keras.Variable(np.tile(start.astype("float32"), (CHAINS, 1)), name="theta")
     optimizer.build([theta])
-    move = one_graph(lambda g: optimizer.apply([g], [theta]))
+    state = [theta, *optimizer.variables]
+    move = one_graph(lambda g: optimizer.apply([g], [theta]), state)
     kept = []
     steps = int(steps)
     for step in range(1, steps + 1):

@@ -43,7 +43,8 @@ def test_a_far_start_is_braked_and_not_turned_about():
     theta = keras.Variable(np.full(n, 100.0, "float32"))
     last = as_numpy(theta)
     optimizer.build([theta])
-    move = one_graph(lambda: optimizer.apply([theta], [theta]))
+    state = [theta, *optimizer.variables]
+    move = one_graph(lambda: optimizer.apply([theta], [theta]), state)
     for step in range(2500):
         move()
         if step < 100:
@@ -70,7 +71,8 @@ def test_an_excluded_variable_is_not_heated():
     optimizer.exclude_from_noise(var_names=["weight"])
     theta = keras.Variable(np.ones(4, "float32"), name="weight")
     optimizer.build([theta])
-    move = one_graph(lambda: optimizer.apply([theta], [theta]))
+    state = [theta, *optimizer.variables]
+    move = one_graph(lambda: optimizer.apply([theta], [theta]), state)
     for _ in range(400):
         move()
     np.testing.assert_allclose(as_numpy(theta), 0, atol=1e-6)
