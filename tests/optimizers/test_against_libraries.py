@@ -38,6 +38,7 @@ import pytest
 
 from keras_asgld import BAOA, SGHMC, SGLD
 from tests.support.family import as_numpy
+from tests.support.graphs import one_graph
 
 CHAINS = 20_000
 STEPS = {"SGLD": 150, "SGHMC": 400, "BAOA": 150}
@@ -104,8 +105,13 @@ def in_numbers(sampler, h, alpha=None):
     optimizer = ours(sampler, h, alpha, temperature=1 / N)
     theta = keras.Variable(START)
     mean, curvature = tensor(MEAN), tensor(PRECISION / N)
+    optimizer.build([theta])
+    move = one_graph(
+        lambda: optimizer.apply([(theta - mean) @ curvature], [theta]),
+        [theta, *optimizer.variables],
+    )
     for _ in range(STEPS[sampler]):
-        optimizer.apply([(theta - mean) @ curvature], [theta])
+        move()
     return as_numpy(theta)
 
 
@@ -125,12 +131,19 @@ def in_words(sampler, h, alpha=None):
         tensor(MEAN[:2]),
         [tensor(x / N) for x in (PRECISION[:2, :2], likelihood)],
     )
-    for _ in range(STEPS[sampler]):
+    both_parts = [gaussian, regression]
+    optimizer.build(both_parts)
+
+    def step():
         gradients = [
             (gaussian - mean) @ curvatures[0],
             regression @ curvatures[1] - slope,
         ]
-        optimizer.apply(gradients, [gaussian, regression])
+        optimizer.apply(gradients, both_parts)
+
+    move = one_graph(step, [*both_parts, *optimizer.variables])
+    for _ in range(STEPS[sampler]):
+        move()
     return np.concatenate([as_numpy(gaussian), as_numpy(regression)], axis=1)
 
 

@@ -7,6 +7,7 @@ import pytest
 from keras_asgld import ASGLD
 from tests.support import reference
 from tests.support.family import as_numpy, run
+from tests.support.graphs import one_graph
 
 
 def test_sixty_steps_follow_algorithm_1_in_float64(start, gradients):
@@ -113,10 +114,15 @@ def test_stationary_variance_on_a_quadratic_solves_its_lyapunov_equation(
     rng = np.random.default_rng(0)
     optimizer = ASGLD(lr, momentum=rho, noise=psi, seed=5)
     theta = keras.Variable(np.zeros(n, "float32"))
+    optimizer.build([theta])
+    move = one_graph(
+        lambda e: optimizer.apply([a * theta + e], [theta]),
+        [theta, *optimizer.variables],
+    )
     variances = []
     for step in range(burn_in + samples * thinning):
         e = rng.standard_normal(n, dtype="float32")
-        optimizer.apply([a * theta + keras.ops.convert_to_tensor(s * e)], [theta])
+        move(keras.ops.convert_to_tensor(s * e))
         if step >= burn_in and step % thinning == 0:
             variances.append(as_numpy(theta).astype("float64").var())
     expected = asgld_stationary_variance(lr, rho, psi, a, s)

@@ -6,6 +6,7 @@ import pytest
 
 from keras_asgld import PSGLD
 from tests.support.family import as_numpy, regression_data, run
+from tests.support.graphs import one_graph
 
 
 def test_at_temperature_zero_it_is_keras_adam_without_momentum(start, gradients):
@@ -120,11 +121,17 @@ def test_with_noise_from_the_first_step_the_banana_is_sampled(rate):
     start[1] = 0
     optimizer = PSGLD(rate, 1.0, seed=3)
     theta = keras.Variable(start)
-    squares, farthest = np.zeros((2, 2)), 0.0
-    for _ in range(steps):
+    optimizer.build([theta])
+
+    def step():
         x, y = theta[:, 0], theta[:, 1]
         gradient = keras.ops.stack(banana_gradient(x, y), axis=1)
         optimizer.apply([gradient], [theta])
+
+    move = one_graph(step, [theta, *optimizer.variables])
+    squares, farthest = np.zeros((2, 2)), 0.0
+    for _ in range(steps):
+        move()
         value = as_numpy(theta).astype("float64")
         # Averages over all steps, the first included.
         squares += (value**2).mean(axis=2) / steps
