@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_asgld import atomic, npz
+from keras_asgld.callbacks.origin import NAMES, is_same_run
 
 MANIFEST = "ensemble.json"
 FORMAT = 1
@@ -27,6 +28,27 @@ class Members:
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        self._origin = None
+
+    def begin(self, step, origin):
+        """Keep the members of a run that begins now; those of later steps are removed.
+
+        Args:
+            step: How many steps the run has made.
+            origin: What `origin.origin` gives.
+
+        Raises:
+            ValueError: If there are members of another run.
+        """
+        listed, members = self._manifest().get("origin"), self._listed()
+        if members and not is_same_run(listed, origin, step):
+            raise ValueError(
+                "`directory` must hold members of this run, or none: give each run a "
+                "directory of its own, or remove this one. Received: directory="
+                f"{str(self.folder)!r} of {len(members)} members of another run"
+            )
+        self._origin = (listed if step else None) or origin
+        self.cut(step)
 
     def steps(self):
         """The training step of each member, rising.
@@ -135,6 +157,9 @@ class Members:
         atomic.remove_partial(self.folder)
 
     def _listed(self):
+        return self._manifest().get("members", [])
+
+    def _manifest(self):
         path = self.folder / MANIFEST
         try:
             manifest = json.loads(path.read_bytes())
@@ -145,18 +170,23 @@ class Members:
                     f"Received: directory={str(self.folder)!r} with members and "
                     "without the list; they count no longer and may be removed"
                 ) from None
-            return []
+            return {}
         except (OSError, ValueError, RecursionError) as error:
             raise ValueError(f"{path} is no manifest of an ensemble: {error}") from None
         problem = self._problem(manifest)
         if problem:
             raise ValueError(f"{path} is no manifest of an ensemble: {problem}")
-        return manifest["members"]
+        return manifest
 
     def _problem(self, manifest):
         """What a manifest has that none may have, or an empty string."""
         if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
             return f"`format` must be {FORMAT}"
+        origin = manifest.get("origin")
+        if origin is not None and not (
+            isinstance(origin, dict) and set(origin) == set(NAMES)
+        ):
+            return f"`origin` must be a dictionary of {' and '.join(NAMES)}"
         members = manifest.get("members")
         if not isinstance(members, list):
             return "`members` must be a list"
@@ -177,7 +207,8 @@ class Members:
         return ""
 
     def _list(self, members):
-        manifest = {"format": FORMAT, "members": members}
+        origin = self._origin or self._manifest().get("origin")
+        manifest = {"format": FORMAT, "origin": origin, "members": members}
         with atomic.replacing(self.folder / MANIFEST) as partial:
             partial.write_text(json.dumps(manifest, indent=1) + "\n")
         named = {member["weights"] for member in members}

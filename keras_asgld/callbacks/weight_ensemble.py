@@ -14,6 +14,7 @@ from keras_asgld import backend
 from keras_asgld.callbacks.averaging import averaged, probabilities_by_loss
 from keras_asgld.callbacks.example_count import ExampleCount
 from keras_asgld.callbacks.members import Members
+from keras_asgld.callbacks.origin import origin
 from keras_asgld.checks import check_choice, check_directory, check_integer
 
 Unit = Literal["epoch", "step", "cycle"]
@@ -54,13 +55,16 @@ class WeightEnsemble(ExampleCount):
     (`BackupAndRestore`, a saved model), ends with the members of an uninterrupted
     one, if this callback stands before the one that saves the state in `callbacks`.
     When the first epoch begins, the members of steps that the optimizer has yet to make
-    are dropped; so a new model that is trained into an old directory starts a new
-    ensemble, with a warning. There is another warning if a run is continued without its
-    latest members, because the directory was lost or the model was trained without this
-    callback; a `burn_in` that covers what went before avoids it. A model that has
-    done as many steps elsewhere adopts the members it finds if they have the shapes of
-    its weights, so give every run a directory of its own. To use an ensemble in another
-    process, make it with the same directory and call `ensemble.set_model(model)`.
+    are dropped, with a warning if that is all of them. There is another warning if a
+    run is continued without its latest members, because the directory was lost or the
+    model was trained without this callback; a `burn_in` that covers what went before
+    avoids it.
+
+    Give every run a directory of its own: members of another run are refused. A run
+    that begins is known by its weights and noise, so that one without seeds cannot
+    begin again in its directory; one that goes on by its noise, which other optimizers
+    than this package's do not have. To use an ensemble in another process, make it with
+    the same directory and call `ensemble.set_model(model)`.
 
     With a sampler that was made with `examples`, there is a warning, once for an
     optimizer, if an epoch has other than that many, by more than 1 %: an epoch as Keras
@@ -88,8 +92,9 @@ class WeightEnsemble(ExampleCount):
 
     Raises:
         ValueError: If an argument is out of its range; in `fit`, if `unit="cycle"` and
-            the learning rate is no schedule, or `directory` holds members of other
-            shapes than the model's, lacks one that it lists, or has lost its list.
+            the learning rate is no schedule, or `directory` holds members of another
+            run or of other shapes than the model's, lacks one that it lists, or has
+            lost its list.
         OSError: In `fit`, if a member cannot be written. The members before it stay.
     """
 
@@ -117,6 +122,8 @@ class WeightEnsemble(ExampleCount):
         return len(self.members.steps())
 
     def on_train_begin(self, logs=None):
+        if self.model.built and not self.model.optimizer.built:
+            self.model.optimizer.build(self.model.trainable_variables)
         optimizer = self._inner_optimizer()
         rate = getattr(optimizer, "_learning_rate", None)
         schedule = keras.optimizers.schedules.LearningRateSchedule
@@ -137,7 +144,7 @@ class WeightEnsemble(ExampleCount):
         if not self._begun:  # callbacks that restore the state have done so by now
             self._begun = True
             found = len(self)
-            self.members.cut(self._step)
+            self.members.begin(self._step, origin(self.model, self._step))
             if found and not len(self):
                 warnings.warn(
                     f"`directory` held an ensemble of {found} members, all of steps "

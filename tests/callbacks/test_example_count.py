@@ -1,5 +1,6 @@
 """A sampler that was told of another number of examples than `fit` has is noticed."""
 
+import tempfile
 import warnings
 
 import keras
@@ -25,7 +26,8 @@ def noticed(
     model = model or keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])
     model.compile(optimizer, "mse", steps_per_execution=together, run_eagerly=eagerly)
     if callbacks is None:
-        callbacks = [WeightEnsemble(folder)]
+        # Each run has a directory of its own.
+        callbacks = [WeightEnsemble(tempfile.mkdtemp(dir=folder))]
     fit = {"batch_size": 32, "epochs": 2, "verbose": 0, **fit}
     x = fit.pop("x", None)
     arguments = data(n) if x is None else (x,)

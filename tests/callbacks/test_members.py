@@ -103,6 +103,8 @@ def test_a_damaged_manifest_is_named_or_as_it_was(tmp_path):
         ("[]", "`format` must be 1"),
         ('{"format": 2, "members": []}', "`format` must be 1"),
         ('{"format": 1}', "`members` must be a list"),
+        ('{"format": 1, "origin": {"noise": 1}}', "`origin` must be a dictionary"),
+        ('{"format": 1, "origin": 3}', "`origin` must be a dictionary"),
         ('{"format": 1, "members": [3]}', "must be a dictionary"),
         ({"step": "2"}, "`step` of a member must be an integer"),
         ({"step": True}, "`step` of a member must be an integer"),

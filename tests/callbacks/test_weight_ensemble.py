@@ -260,6 +260,69 @@ def test_a_new_run_in_an_old_directory_starts_a_new_ensemble(tmp_path):
     assert ensemble.members.steps() == [STEPS]
 
 
+def assert_refused(model, folder, **others):
+    """By `fit`, which leaves the members and the model as they were."""
+    before, own = folder_of(folder), model.get_weights()
+    with pytest.raises(ValueError, match="`directory` must hold members of this run"):
+        fit(model, 5, [WeightEnsemble(folder)], **others)
+    assert folder_of(folder) == before
+    assert_same([own], [model.get_weights()])
+
+
+def folder_of(path):
+    return {each.name: each.read_bytes() for each in path.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["ASGLD", "Adam"])
+def test_a_run_of_other_weights_in_an_old_directory_is_refused(tmp_path, name):
+    def begin():
+        return uncompiled("adam" if name == "Adam" else make(name))
+
+    fit(begin(), 2, [WeightEnsemble(tmp_path)])
+    other = begin()
+    other.layers[0].bias.assign([0.0, 0.0, 0.0, 1e-6])
+    assert_refused(other, tmp_path)
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_run_of_other_noise_in_an_old_directory_is_refused(tmp_path, wrapped):
+    def begin(seed):
+        optimizer = make("SGHMC", seed=seed)
+        if wrapped:
+            optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+        return uncompiled(optimizer)
+
+    fit(begin(7), 3, [WeightEnsemble(tmp_path)])
+    assert_refused(begin(8), tmp_path)
+    assert_refused(uncompiled("adam"), tmp_path)
+    # Nor does one that has done as many steps elsewhere take up what it finds.
+    for epochs in (2, 3, 4):
+        elsewhere = begin(8)
+        fit(elsewhere, epochs, [])
+        assert_refused(elsewhere, tmp_path, initial_epoch=epochs)
+
+
+def test_what_a_run_without_members_leaves_is_no_members(tmp_path):
+    ensemble = WeightEnsemble(tmp_path)
+    fit(uncompiled(make("SGLD")), 1, [ensemble])
+    ensemble.members.cut(0)
+    fit(uncompiled(make("SGLD", seed=8)), 2, [ensemble])
+    assert_refused(uncompiled(make("SGLD")), tmp_path)
+
+
+def test_members_of_before_runs_were_told_apart(tmp_path):
+    model = uncompiled(make("SGLD"))
+    fit(model, 2, [WeightEnsemble(tmp_path)])
+    path = tmp_path / "ensemble.json"
+    manifest = json.loads(path.read_text())
+    del manifest["origin"]
+    path.write_text(json.dumps(manifest))
+    assert_refused(uncompiled(make("SGLD")), tmp_path)
+    ensemble = WeightEnsemble(tmp_path)
+    fit(model, 3, [ensemble], initial_epoch=2)
+    assert ensemble.members.steps() == [STEPS, 2 * STEPS, 3 * STEPS]
+
+
 @pytest.mark.parametrize(
     "settings, late",
     [
