@@ -2,6 +2,7 @@
 
 import keras
 
+from keras_asgld.callbacks.steps import inner_optimizer
 from keras_asgld.optimizers.sampler import LangevinSampler
 
 
@@ -27,8 +28,7 @@ class ExampleCount(keras.callbacks.Callback):
 
     def _compare(self):
         model = self.model
-        optimizer = getattr(model, "optimizer", None)
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+        optimizer = inner_optimizer(getattr(model, "optimizer", None))
         if self._counted or not isinstance(optimizer, LangevinSampler):
             return
         self._counted = True

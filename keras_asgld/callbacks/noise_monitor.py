@@ -5,6 +5,7 @@ import numpy as np
 
 from keras_asgld.callbacks.example_count import ExampleCount
 from keras_asgld.callbacks.probe import Probe
+from keras_asgld.callbacks.steps import steps_made
 from keras_asgld.checks import check_boolean, check_integer
 
 
@@ -106,7 +107,7 @@ class NoiseMonitor(ExampleCount):
         super().on_epoch_begin(epoch, logs)
         self._measurements = []
         self._batches = 0
-        self._begin = None if self._steps else self._updates()
+        self._begin = None if self._steps else steps_made(self.model)
 
     def on_train_batch_begin(self, batch, logs=None):
         self._before = None
@@ -128,14 +129,10 @@ class NoiseMonitor(ExampleCount):
         super().on_epoch_end(epoch, logs)
         if not self._steps:
             # Keras 3.10 names the first step of an execution at its end.
-            self._steps = max(self._batches, self._updates() - self._begin)
+            self._steps = max(self._batches, steps_made(self.model) - self._begin)
         if logs is not None and self._measurements:
             logs.update(self._numbers())
         self._measurements = []
-
-    def _updates(self):
-        _ = self.model  # as above
-        return int(keras.ops.convert_to_numpy(self._probe.optimizer._iterations))
 
     def _is_due(self, batch):
         """Whether one of the steps from `batch` on, run in one go, is to be measured.

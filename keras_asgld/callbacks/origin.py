@@ -4,6 +4,8 @@ import hashlib
 
 import keras
 
+from keras_asgld.callbacks.steps import inner_optimizer
+
 # Of an origin: the noise goes through checkpoints with the optimizer, and the weights
 # are those that the run began with.
 NAMES = ("noise", "weights")
@@ -16,8 +18,7 @@ def origin(model, step):
         model: A Keras model.
         step: How many steps its optimizer has made.
     """
-    optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
-    noise = getattr(optimizer, "noise_words", None)
+    noise = getattr(inner_optimizer(model.optimizer), "noise_words", None)
     begins = model.built and not step
     return {
         # Of the first variable, for a model of other variables is refused as such.

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from keras_asgld import backend, noise, optimizers
+from keras_asgld.callbacks.steps import inner_optimizer
 
 
 class Probe:
@@ -27,10 +28,10 @@ class Probe:
     @staticmethod
     def takes(optimizer):
         """Whether an optimizer says what its steps are made of."""
-        return getattr(_inner(optimizer), "terms", None) is not None
+        return getattr(inner_optimizer(optimizer), "terms", None) is not None
 
     def __init__(self, optimizer):
-        optimizer = _inner(optimizer)
+        optimizer = inner_optimizer(optimizer)
         if not self.takes(optimizer):
             names = ", ".join(cls.__name__ for cls in _family())
             raise ValueError(
@@ -45,7 +46,7 @@ class Probe:
 
     def measures(self, optimizer):
         """Whether it was made for that optimizer."""
-        return self.optimizer is _inner(optimizer)
+        return self.optimizer is inner_optimizer(optimizer)
 
     @property
     def paths(self):
@@ -158,10 +159,6 @@ def _has_mean(optimizer):
     state = [one] * (len(optimizer.slot_names) + 1)
     numbers = optimizer.numbers(optimizer.learning_rate)
     return optimizer.terms(state, state, one, zero, *numbers).mean is not None
-
-
-def _inner(optimizer):
-    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _copy(tensor):

@@ -15,6 +15,7 @@ from keras_asgld.callbacks.averaging import averaged, probabilities_by_loss
 from keras_asgld.callbacks.example_count import ExampleCount
 from keras_asgld.callbacks.members import Members
 from keras_asgld.callbacks.origin import origin
+from keras_asgld.callbacks.steps import inner_optimizer, steps_made
 from keras_asgld.checks import check_choice, check_directory, check_integer
 
 Unit = Literal["epoch", "step", "cycle"]
@@ -124,7 +125,7 @@ class WeightEnsemble(ExampleCount):
     def on_train_begin(self, logs=None):
         if self.model.built and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
-        optimizer = self._inner_optimizer()
+        optimizer = inner_optimizer(self.model.optimizer)
         rate = getattr(optimizer, "_learning_rate", None)
         schedule = keras.optimizers.schedules.LearningRateSchedule
         if self.unit == "cycle" and not isinstance(rate, schedule):
@@ -140,7 +141,7 @@ class WeightEnsemble(ExampleCount):
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
         # Counted from here on: to read it at each step would wait for the device.
-        self._step = self._updates()
+        self._step = steps_made(self.model)
         if not self._begun:  # callbacks that restore the state have done so by now
             self._begun = True
             found = len(self)
@@ -170,7 +171,7 @@ class WeightEnsemble(ExampleCount):
         due = 0
         made = batch + 1 - self._begin
         if made == 1 < self._execution:  # Keras 3.10 names an execution's first step
-            made = self._updates() - self._step
+            made = steps_made(self.model) - self._step
         for _ in range(made):
             self._step += 1
             count = 0
@@ -323,14 +324,6 @@ class WeightEnsemble(ExampleCount):
 
     def _store(self, count):
         self.members.add(self._step, count, self.model, self.max_members)
-
-    def _updates(self):
-        iterations = self._inner_optimizer()._iterations
-        return int(keras.ops.convert_to_numpy(iterations))
-
-    def _inner_optimizer(self):
-        optimizer = self.model.optimizer
-        return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _reader(schedule, compiled):

@@ -10,6 +10,7 @@ import math
 import keras
 from keras import ops
 
+from keras_asgld.callbacks.steps import inner_optimizer
 from keras_asgld.runs.files import ExperimentError
 from keras_asgld.runs.stages import langevin
 
@@ -74,7 +75,7 @@ class _Stages(keras.callbacks.Callback):
         from keras_asgld.models.pretrained import set_trainable
 
         unfrozen = epoch >= self.frozen_epochs
-        optimizer = _inner(self.model.optimizer)
+        optimizer = inner_optimizer(self.model.optimizer)
         clipnorm = self.clipnorm if unfrozen else None
         changed = (self.trunk.trainable, optimizer.global_clipnorm) != (
             unfrozen,
@@ -100,11 +101,6 @@ class _Stages(keras.callbacks.Callback):
                 f"is above that of guessing, {math.log(classes):.2f}: try another "
                 "--learning_rate or a larger --freeze"
             )
-
-
-def _inner(optimizer):
-    """The optimizer that a loss scale of float16 may be wrapped around."""
-    return getattr(optimizer, "inner_optimizer", optimizer)
 
 
 def _velocities(optimizer, variables):

@@ -4,6 +4,7 @@ import hashlib
 
 import keras
 
+from keras_asgld.callbacks.steps import inner_optimizer
 from keras_asgld.optimizers.langevin import LangevinOptimizer
 
 
@@ -88,7 +89,7 @@ class Beginning:
 
 
 def _langevin_optimizers(optimizer):
-    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    optimizer = inner_optimizer(optimizer)
     several = getattr(optimizer, "optimizers", [optimizer])
     return [each for each in several if isinstance(each, LangevinOptimizer)]
 
