@@ -2,11 +2,8 @@
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
 import math
-import random
-import re
 import tempfile
 import time
 from pathlib import Path
@@ -15,6 +12,7 @@ import keras
 import numpy as np
 
 from keras_asgld.runs import (
+    building,
     checkpoints,
     environment,
     files,
@@ -22,16 +20,11 @@ from keras_asgld.runs import (
     probabilities,
     record_contents,
     records,
-    smoothing,
     strategies,
     tasks,
     transfer,
     views,
     watching,
-    whitening,
-)
-from keras_asgld.runs import (
-    optimizers as named,
 )
 from keras_asgld.runs.files import ExperimentError
 
@@ -99,14 +92,14 @@ def _run(settings, folder, place, data, progress, keep_weights, tensorboard, net
         return before
 
     data = dataclasses.replace(data, seed=settings.seed)
-    jit_compile = _jit_compile(settings)
+    jit_compile = building.is_compiled(settings)
     if data.before is not None:
-        _make_deterministic(0, jit_compile)
+        building.make_deterministic(0, jit_compile)
         network = network or transfer.network(settings.model, data, jit_compile)
-    _make_deterministic(settings.seed, jit_compile)
+    building.make_deterministic(settings.seed, jit_compile)
     strategy = strategies.make(settings.strategy)
     with strategy.scope():
-        model = _build(settings, data, jit_compile, network)
+        model = building.build(settings, data, jit_compile, network)
     record = _new_record(settings, data, model)
     epochs = record["epochs"]
     restored = checkpoints.load(folder, progress.warn)
@@ -218,81 +211,6 @@ class _Recorder(keras.callbacks.Callback):
         checkpoints.save(self.folder, epoch + 1, arrays, notes)
         records.write(self.folder, self.record)
         self.progress.epoch(numbers)
-
-
-def _jit_compile(settings):
-    """Whether the step is compiled; with "auto" as suits backend and device.
-
-    On JAX everything else is slow, PyTorch's compiler is for those who ask for it, and
-    TensorFlow's XLA pays on an accelerator.
-    """
-    if settings.jit_compile != "auto":
-        return settings.jit_compile == "on"
-    if keras.backend.backend() != "tensorflow":
-        return keras.backend.backend() == "jax"
-    devices = environment.devices()
-    return settings.strategy == "one" and not devices[0].startswith("cpu")
-
-
-def _make_deterministic(seed, jit_compile):
-    keras.backend.clear_session()
-    if keras.backend.backend() == "jax":
-        # What `set_random_seed` does, but that also imports TensorFlow if it can.
-        random.seed(seed)
-        np.random.seed(seed)
-    else:
-        keras.utils.set_random_seed(seed)
-    # Keras compiles no step with XLA while TensorFlow's deterministic operations
-    # are asked for; XLA's own are, by a flag that `environment` sets.
-    if keras.backend.backend() == "tensorflow" and not jit_compile:
-        import tensorflow as tf
-
-        tf.config.experimental.enable_op_determinism()
-
-
-def _build(settings, data, jit_compile, network=None):
-    from keras_asgld import models
-
-    arguments = {
-        name: value
-        for name, value in (settings.fine_tuning or {}).items()
-        if name in ("weights", "max_unpacked_bytes")
-    }
-    try:
-        with fine_tuning.precision(settings):
-            build = network or functools.partial(
-                models.build,
-                settings.model,
-                data.input_shape,
-                data.outputs,
-                **arguments,
-                **data.normalised_by,
-            )
-            model = build(seed=settings.seed)
-            if network is None:
-                whitening.adapt(model, data)
-    except (ValueError, OSError, ImportError) as error:
-        raise ExperimentError(_by_flags(str(error))) from error
-    optimizer = named.make(settings, data.steps_per_epoch)
-    fine_tuning.quieten(settings, model, optimizer)
-    score = tasks.TASKS[settings.dataset].score
-    loss = score.loss()
-    if settings.label_smoothing:
-        loss = smoothing.SmoothedCrossentropy(settings.label_smoothing)
-    model.compile(
-        optimizer=optimizer,
-        loss=loss,
-        metrics=[score.keras_metric()],
-        jit_compile=jit_compile,
-    )
-    model.optimizer.build(model.trainable_variables)
-    return model
-
-
-def _by_flags(text):
-    """An error of the models, which call the rest of --model=hub/HANDLE `handle`."""
-    text = " ".join(text.split()).replace("`handle`", "`model`")
-    return re.sub(r"\bhandle=(['\"])", r"model=\1hub/", text)
 
 
 def _state(model):

@@ -36,12 +36,12 @@ def test_it_is_the_written_out_sum():
 
 def test_a_run_is_trained_with_it(make_settings):
     from keras_asgld import data
-    from keras_asgld.runs import training
+    from keras_asgld.runs import building
 
     digits = data.load("digits", batch_size=64, train_size=160)
-    model = training._build(make_settings(label_smoothing=0.2), digits, False)
+    model = building.build(make_settings(label_smoothing=0.2), digits, False)
     assert isinstance(model.loss, SmoothedCrossentropy) and model.loss.share == 0.2
-    plain = training._build(make_settings(), digits, False)
+    plain = building.build(make_settings(), digits, False)
     assert isinstance(plain.loss, keras.losses.SparseCategoricalCrossentropy)
 
 
