@@ -15,6 +15,7 @@ from keras_asgld.cli.progress import Progress
 from keras_asgld.runs import records, training
 from keras_asgld.runs.optimizers import OPTIMIZERS
 from tests.support import laws
+from tests.support.graphs import one_graph
 
 BENCHMARKS = pathlib.Path(__file__).parent.parent / "benchmarks"
 
@@ -553,3 +554,41 @@ def test_one_trial_of_wrong_labels(script, monkeypatch):
     for figures in found.values():
         assert set(figures) == set(wrong_labels.COLUMNS)
         assert figures["accuracy"] > 0.3
+
+
+def test_how_long_a_step_is_stable_is_that_of_its_record(script):
+    stability = script("stability")
+    folder = BENCHMARKS.parent / "docs" / "results"
+    cells = json.loads((folder / "stability.json").read_text())
+    assert stability.table(cells) == (folder / "stability.md").read_text()
+    assert stability.table(cells) in (folder.parent / "study.md").read_text()
+    assert [(cell["rho"], cell["psi"]) for cell in cells] == stability.CASES
+    # Without noise and mean it is that of SGD, with both this one's.
+    assert stability.limit(
+        lambda rate: stability.radius(stability.matrix(rate, 0.9, 0)) < 1
+    ) == pytest.approx(2, rel=2e-3)
+    assert stability.measure(0.9, 3.0) == pytest.approx(cells[2], rel=3e-3)
+
+
+@pytest.mark.parametrize("noise", [True, False])
+def test_the_optimizer_is_stable_as_far_as_computed(script, noise):
+    """Both limits, by what a thousand weights of the optimizer itself do."""
+    stability = script("stability")
+    cell = stability.measure(0.9, 3.0)
+    limit = cell["almost surely" if noise else "without noise"] / (1 + 3.0)
+
+    def grown(rate):
+        theta = keras.Variable(np.ones(1000, "float32"))
+        optimizer = ASGLD(rate, momentum=0.9, noise=3.0, seed=1)
+        if not noise:
+            optimizer.exclude_from_noise(var_names=[""])
+        optimizer.build([theta])
+        step = one_graph(
+            lambda: optimizer.apply([keras.ops.convert_to_tensor(theta)], [theta]),
+            [theta, *optimizer.variables],
+        )
+        for _ in range(400 if noise else 40):
+            step()
+        return np.median(np.log(np.abs(keras.ops.convert_to_numpy(theta))))
+
+    assert grown(0.8 * limit) < -2 < 2 < grown(1.25 * limit)

@@ -46,7 +46,11 @@ class ASGLD(LangevinOptimizer):
       Compare with SGD of that learning rate, or with Keras's momentum SGD of
       `learning_rate * (1 + noise) * (1 - momentum)`.
     - `ASGLD(r, momentum=m, noise=m / (1 - m))` is Keras's
-      `SGD(r, momentum=m, nesterov=True)` plus the noise, step by step.
+      `SGD(r, momentum=m, nesterov=True)` plus the noise, step by step. But the noise
+      shortens the longest stable step: on a loss of curvature h the effective step
+      has to stay below 2.1/h with `noise=1`, 1.2/h with 3 and 0.8/h with 9, where
+      Nesterov's own bears 13.6/h (docs/study.md). From a tuned momentum SGD, begin
+      with `noise=1`, or with a third of that rate.
     - `noise=0` is SGD, up to a rounding. With `noise` of one to ten the method is
       itself; at 0.01, which the paper's published code recommends, it can hardly be
       told from SGD.
