@@ -5,8 +5,8 @@
 takes seconds and writes docs/results/stability.json and .md. The loss is h θ² / 2 and
 its gradient exact, so that C holds nothing but the gradient's own movement. A step of
 Algorithm 1 then multiplies the size of (θ, µ, √C) by something that does not depend
-on it, and the largest stable step is a number, here an effective step η (1 + ψ) in units
-of 1 / h:
+on it, and the largest stable step is a number, here an effective step η (1 + ψ) in
+units of 1 / h:
 
 - without noise: θ and µ are multiplied by a matrix, whose spectral radius is 1 there;
 - with noise, in the mean square: so are the second moments E θ², E θµ, E µ² and E C;
