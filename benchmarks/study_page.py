@@ -1,4 +1,4 @@
-"""Writes the tables of docs/study.md anew from the records of its runs.
+"""Writes the tables of docs/study.md, and curves, anew from the records of its runs.
 
     python benchmarks/study_page.py
 
@@ -11,7 +11,8 @@ A table stands between a mark that says what it is of and an end:
     <!-- end -->
 
 `summary` is compare's table, `paired` the differences to one optimizer (paired.py) and
-`grid` the table of `tune`, each of a folder in docs/results.
+`grid` the table of `tune`, each of a folder in docs/results. The curves are those of
+`CURVES`, by epoch and by time.
 """
 
 import pathlib
@@ -19,9 +20,10 @@ import re
 
 import paired
 
-from keras_asgld.reports import tables
+from keras_asgld.reports import curves, tables
 from keras_asgld.runs import records, tasks
 
+CURVES = ["cifar10-fast-tiny"]
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "study.md"
 MARK = r"<!-- (\w+) ([\w-]+)(?:: ([^\n]+?))? -->"
@@ -62,3 +64,7 @@ TABLES = {"summary": summary, "paired": differences, "grid": grid}
 
 if __name__ == "__main__":
     PAGE.write_text(filled(PAGE.read_text()))
+    for name in CURVES:
+        found = records.find(DOCS / "results" / name)
+        picture = DOCS / "results" / name / "curves.png"
+        curves.draw(picture, {curves.describe(found): found}, clock=True)
