@@ -19,7 +19,7 @@ from keras_asgld.checks import (
     check_directory,
     check_integer,
 )
-from keras_asgld.sampling import beginning, record
+from keras_asgld.sampling import beginning, identity, record
 from keras_asgld.sampling import together as stacked
 
 InitialWeights = Literal["new", "model"]
@@ -68,7 +68,10 @@ class Chains:
     same program goes on: finished chains are not run again, and one that is not
     begins anew, which gives the members of an uninterrupted run wherever a run can
     be repeated (on a GPU, TensorFlow needs
-    `tf.config.experimental.enable_op_determinism()`).
+    `tf.config.experimental.enable_op_determinism()`). Finished chains of another
+    network, loss, optimizer or data are refused. Arrays are known by their checksums,
+    a `tf.data` set by what it says of its elements, other data by their type and
+    length, and functions by their names.
 
     Args:
         model: A compiled model, sequential or functional, whose optimizer has made no
@@ -162,9 +165,9 @@ class Chains:
             `model.fit` returns.
 
         Raises:
-            ValueError: If a chain is finished with other settings, `directory` lacks
-                members of one or holds members of another model; if an argument is none
-                that chains take together.
+            ValueError: If a chain is finished with other settings, another model or
+                loss, or other data, or `directory` lacks members of one; if an argument
+                is none that chains take together.
             OSError: If a member cannot be written, or another process is at it
                 (`BlockingIOError`).
         """
@@ -178,7 +181,7 @@ class Chains:
 
     def _fit(self, x, y, epochs, callbacks, verbose, others):
         start = beginning.Beginning(self.model)
-        settings = self._settings(start, epochs, others)
+        settings = self._settings(start, x, y, epochs, others)
         # Refused at once, and not when the chains before have run for hours.
         found = [self._finished(chain, settings) for chain in range(len(self))]
         try:
@@ -300,7 +303,7 @@ class Chains:
         # What an unfinished run has left.
         self.ensembles[chain].members.cut(0)
 
-    def _settings(self, start, epochs, others):
+    def _settings(self, start, x, y, epochs, others):
         ensemble = self.ensembles[0]
         weights = "new" if self.initial_weights == "new" else start.digest()
         return record.plain(
@@ -313,6 +316,11 @@ class Chains:
                 "burn_in": ensemble.burn_in,
                 "max_members": ensemble.max_members,
                 **record.of_optimizer(self.model.optimizer),
+                "model": identity.of_model(self.model),
+                "loss": identity.of_loss(self.model.loss),
+                "x": identity.of_data(x),
+                "y": identity.of_data(y),
+                "sample_weight": identity.of_data(others.get("sample_weight")),
             }
         )
 

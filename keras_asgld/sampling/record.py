@@ -9,6 +9,8 @@ NAME = "chain.json"
 FORMAT = 1
 
 
+# What the first records lack.
+_LATER = ("model", "loss", "x", "y", "sample_weight")
 # Of an optimizer's configuration: the seed is the chain's; the names, which are in the
 # paths of variables too, Keras numbers anew whenever a program makes the same again.
 _UNSETTLED = ("seed", "name", "excluded_from_noise")
@@ -82,7 +84,10 @@ def read(folder):
 
 def check(folder, found, settings):
     """Raises `ValueError` unless a finished chain has these settings."""
-    for name, value in settings.items():
+    for name in [*settings, *(found.keys() - settings.keys())]:
+        value = settings.get(name)
+        if name in _LATER and name not in found:
+            continue
         if found.get(name) != value:
             raise ValueError(
                 "`directory` must hold chains of these settings, or none. Received: "
