@@ -1,7 +1,6 @@
 """WeightEnsemble: keeps weight samples of a run, and predicts with all of them."""
 
 import contextlib
-import functools
 import os
 import warnings
 from collections.abc import Callable
@@ -10,12 +9,12 @@ from typing import Any, Literal, NamedTuple, get_args
 import keras
 import numpy as np
 
-from keras_asgld import backend
 from keras_asgld.callbacks.averaging import averaged, probabilities_by_loss
+from keras_asgld.callbacks.cycles import Cycles
 from keras_asgld.callbacks.example_count import ExampleCount
 from keras_asgld.callbacks.members import Members
 from keras_asgld.callbacks.origin import origin
-from keras_asgld.callbacks.steps import inner_optimizer, steps_made
+from keras_asgld.callbacks.steps import steps_made
 from keras_asgld.checks import check_choice, check_directory, check_integer
 
 Unit = Literal["epoch", "step", "cycle"]
@@ -82,7 +81,7 @@ class WeightEnsemble(ExampleCount):
         burn_in: An integer >= 0, how many units are left out: the first member is
             stored after unit `burn_in + frequency`. Epochs are counted as in `fit`
             (from `initial_epoch`), steps by the optimizer, cycles from step 0.
-            Defaults to `0`.
+            There is a warning when `fit` begins if it will end before. Defaults to `0`.
         max_members: An integer >= 1. When there are more, the oldest is dropped, so
             that the last `max_members` stay. Defaults to `20`.
         activation: What turns the model's outputs into probabilities: an identifier
@@ -125,16 +124,8 @@ class WeightEnsemble(ExampleCount):
     def on_train_begin(self, logs=None):
         if self.model.built and not self.model.optimizer.built:
             self.model.optimizer.build(self.model.trainable_variables)
-        optimizer = inner_optimizer(self.model.optimizer)
-        rate = getattr(optimizer, "_learning_rate", None)
-        schedule = keras.optimizers.schedules.LearningRateSchedule
-        if self.unit == "cycle" and not isinstance(rate, schedule):
-            raise ValueError(
-                '`unit="cycle"` needs a learning rate that is a schedule. '
-                f"Received: unit='cycle', learning_rate={optimizer.learning_rate!r}"
-            )
         if self.unit == "cycle":
-            self._rate = _reader(rate, compiled=not self.model.run_eagerly)
+            self._ends = Cycles(self.model)
         self._execution = self.model.steps_per_execution
         self._begun = False
 
@@ -159,10 +150,10 @@ class WeightEnsemble(ExampleCount):
             since, self._cycles = self.members.last()
             last = self._cycles
             if self.unit == "cycle":
-                steps = range(since + 1, self._step + 1)
-                self._cycles += sum(map(self._ends_a_cycle, steps))
+                self._cycles += self._ends.until(since + 1, self._step)
             done = {"epoch": epoch, "step": self._step, "cycle": self._cycles}
             self._warn_of_absent(last, done[self.unit])
+            self._warn_of_none(epoch)
 
     def on_train_batch_begin(self, batch, logs=None):
         self._begin = batch
@@ -177,7 +168,7 @@ class WeightEnsemble(ExampleCount):
             count = 0
             if self.unit == "step":
                 count = self._step
-            elif self.unit == "cycle" and self._ends_a_cycle(self._step):
+            elif self.unit == "cycle" and self._ends.end_at(self._step):
                 self._cycles = count = self._cycles + 1
             if self._is_due(count):
                 due = count
@@ -311,31 +302,31 @@ class WeightEnsemble(ExampleCount):
                 stacklevel=3,
             )
 
+    def _warn_of_none(self, epoch):
+        """Warns if the run ends before its first member, where that is known."""
+        parameters = self.params or {}
+        epochs, steps = parameters.get("epochs"), parameters.get("steps")
+        first = self.burn_in + self.frequency
+        last = epochs
+        if self.unit != "epoch":
+            last = steps and self._step + (epochs - epoch) * steps
+        if len(self) or not last:
+            return
+        if self.unit == "cycle":
+            most = max(first - self._cycles, 0)
+            last = self._cycles + self._ends.until(self._step + 1, last, most)
+        if last < first:
+            warnings.warn(
+                "No member will be stored unless a later `fit` goes on: the first is "
+                f"due after {self.unit} {first}, and this one ends after {self.unit} "
+                f"{last}. Received: burn_in={self.burn_in}, "
+                f"frequency={self.frequency}, epochs={epochs}",
+                stacklevel=3,
+            )
+
     def _is_due(self, count):
         count -= self.burn_in
         return count > 0 and count % self.frequency == 0
 
-    def _ends_a_cycle(self, step):
-        """Whether step number `step` (from 1) is the last of a learning-rate cycle."""
-        if step < 2:
-            return False
-        before, last, after = (self._rate(step + i) for i in (-2, -1, 0))
-        return before >= last < after
-
     def _store(self, count):
         self.members.add(self._step, count, self.model, self.max_members)
-
-
-def _reader(schedule, compiled):
-    """A function from a step to the learning rate, which remembers the last ones.
-
-    Compiled, the schedule is traced once; JAX would compile the conditions in it anew
-    at each call.
-    """
-    rate = backend.compiled(schedule) if compiled else schedule
-
-    @functools.lru_cache(4)
-    def read(step):
-        return float(rate(keras.ops.convert_to_tensor(step, "int32")))
-
-    return read

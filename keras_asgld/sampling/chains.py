@@ -19,7 +19,7 @@ from keras_asgld.checks import (
     check_directory,
     check_integer,
 )
-from keras_asgld.sampling import beginning, identity, record
+from keras_asgld.sampling import beginning, identity, length, record
 from keras_asgld.sampling import together as stacked
 
 InitialWeights = Literal["new", "model"]
@@ -166,8 +166,9 @@ class Chains:
 
         Raises:
             ValueError: If a chain is finished with other settings, another model or
-                loss, or other data, or `directory` lacks members of one; if an argument
-                is none that chains take together.
+                loss, or other data, or `directory` lacks members of one; if the chains
+                will end before the first member, as far as that is known; if an
+                argument is none that chains take together.
             OSError: If a member cannot be written, or another process is at it
                 (`BlockingIOError`).
         """
@@ -175,6 +176,7 @@ class Chains:
         beginning.check(self.model)
         if self.together:
             stacked.check_arguments(x, y, callbacks, others)
+        length.check(self.model, self.ensembles[0], x, epochs, others)
         self.directory.mkdir(parents=True, exist_ok=True)
         with lock.held(self.directory):
             return self._fit(x, y, epochs, callbacks, verbose, others)

@@ -1,6 +1,7 @@
 import json
 import os
 import tracemalloc
+import warnings
 import zipfile
 
 import keras
@@ -480,3 +481,50 @@ def test_an_empty_or_spoilt_directory_is_named(tmp_path):
     (tmp_path / "ensemble.json").write_text("{")
     with pytest.raises(ValueError, match=f"{os.sep}ensemble.json is no manifest"):
         ensemble.predict(data()[0])
+
+
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        (
+            {"burn_in": 3},
+            "due after epoch 4, and this one ends after epoch 3.*burn_in=3",
+        ),
+        ({"frequency": 4}, "due after epoch 4.*frequency=4, epochs=3"),
+        ({"unit": "step", "burn_in": 9}, "due after step 10.* ends after step 9"),
+        ({"unit": "cycle", "burn_in": 2}, "due after cycle 3.* ends after cycle 2"),
+    ],
+)
+def test_a_run_that_ends_before_its_first_member_says_so_at_once(
+    tmp_path, settings, words
+):
+    class Stop(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            raise KeyboardInterrupt
+
+    schedule = keras.optimizers.schedules.CosineDecayRestarts(0.05, 4, 1.0)
+    model = uncompiled(make("SGLD", learning_rate=schedule))
+    ensemble = WeightEnsemble(tmp_path, **settings)
+    with pytest.warns(UserWarning, match=words), pytest.raises(KeyboardInterrupt):
+        fit(model, 3, [ensemble, Stop()])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"burn_in": 2},
+        {"frequency": 3},
+        {"unit": "step", "burn_in": 8},
+        {"unit": "cycle", "burn_in": 1},
+    ],
+)
+def test_a_run_that_ends_with_a_member_does_not_warn_of_none(tmp_path, settings):
+    schedule = keras.optimizers.schedules.CosineDecayRestarts(0.05, 4, 1.0)
+    model = uncompiled(make("SGLD", learning_rate=schedule))
+    ensemble = WeightEnsemble(tmp_path, **settings)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "No member will be stored")
+        fit(model, 3, [ensemble])
+        assert len(ensemble) == 1
+        fit(model, 4, [ensemble], initial_epoch=3)
+        fit(model, 1, [ensemble])  # which has members, if none of its own
