@@ -4,6 +4,8 @@ All raise `ValueError`, or the class that is given as `error`, and say the argum
 name, what it must be, and what was received.
 """
 
+import contextlib
+import errno
 import math
 import numbers
 from pathlib import Path
@@ -12,6 +14,8 @@ LONGEST = 200
 # What float32 holds with all its digits; smaller numbers become zero on many devices.
 SMALLEST_FLOAT32 = 2.0**-126
 LARGEST_FLOAT32 = (2 - 2.0**-23) * 2.0**127
+
+_NO_PLACE = (errno.ENOENT, errno.ENOTDIR, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def require(good, name, value, constraint, error=ValueError, show=repr):
@@ -112,6 +116,31 @@ def check_directory(name, value, error=ValueError):
     require(
         _can_be_directory(value), name, value, "the path of a directory", error, repr
     )
+
+
+def check_named_directory(name, value):
+    """As `check_directory`; an empty string, which is the current one, is refused."""
+    check_directory(name, value)
+    require(value != "", name, value, "the path of a directory, not empty")
+
+
+@contextlib.contextmanager
+def writing(name, folder):
+    """Names the argument if its folder is none that can be written, not if it is full.
+
+    Raises:
+        OSError: As it comes from within, with other words.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_PLACE:
+            raise
+        raise type(error)(
+            error.errno,
+            f"`{name}` must be a folder that can be written. "
+            f"Received: {name}={str(folder)!r}: {error.strerror}",
+        ) from None
 
 
 def _can_be_directory(value):

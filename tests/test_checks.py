@@ -1,5 +1,6 @@
 """Arguments are checked in one place, with one wording."""
 
+import errno
 import fractions
 import math
 import os
@@ -147,3 +148,23 @@ def test_what_was_received_is_shortened_and_the_error_is_the_callers():
         arguments = {"name": "size", "value": value, "error": Refused}
         with pytest.raises(Refused, match="`size` must be"):
             check(**arguments)
+
+
+def test_folders_that_cannot_be_written(tmp_path):
+    words = "`size` must be a folder that can be written. Received: size='/proc/new': N"
+    with (
+        pytest.raises(FileNotFoundError, match=words),
+        checks.writing("size", "/proc/new"),
+    ):
+        os.mkdir("/proc/new")
+    full = OSError(errno.ENOSPC, "No space left on device", "file")
+    with pytest.raises(OSError, match="No space left.*'file'"):
+        with checks.writing("size", tmp_path):
+            raise full
+
+
+def test_a_named_directory_is_not_the_empty_path(tmp_path):
+    assert message(checks.check_named_directory, tmp_path) == ""
+    words = "`size` must be the path of a directory, not empty. Received: size=''"
+    assert message(checks.check_named_directory, "") == words
+    assert "the path of a directory" in message(checks.check_named_directory, None)

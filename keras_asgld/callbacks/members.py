@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_asgld import atomic, npz
 from keras_asgld.callbacks.origin import NAMES, is_same_run
+from keras_asgld.checks import writing
 
 MANIFEST = "ensemble.json"
 FORMAT = 1
@@ -68,7 +69,9 @@ class Members:
         return self.folder / f"step-{step:09d}.npz"
 
     def add(self, step, number, model, at_most):
-        """Store the model's weights; the oldest members beyond `at_most` are dropped.
+        """Store the model's weights, if they are finite, as the newest member.
+
+        The oldest members beyond `at_most` are dropped.
 
         Args:
             step: The training step that made them.
@@ -76,20 +79,26 @@ class Members:
             model: A Keras model.
             at_most: An integer >= 1.
 
+        Returns:
+            Whether they are finite; if not, the ensemble is what it was before.
+
         Raises:
             OSError: If they cannot be written; the ensemble is what it was before.
         """
+        # Not `save_weights`, which writes the optimizer too. NumPy's files know
+        # no bfloat16, whose values are float32's.
+        weights = [
+            w if w.dtype.isbuiltin == 1 else w.astype("float32")
+            for w in model.get_weights()
+        ]
+        if not all(np.isfinite(w).all() for w in weights):
+            return False
         earlier = [m for m in self._listed() if m["step"] < step]
-        self.folder.mkdir(parents=True, exist_ok=True)
-        if not (self.folder / MANIFEST).exists():
-            self._list([])
+        with writing("directory", self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if not (self.folder / MANIFEST).exists():
+                self._list([])
         with atomic.replacing(self.path(step)) as partial:
-            # Not `save_weights`, which writes the optimizer too. NumPy's files know
-            # no bfloat16, whose values are float32's.
-            weights = [
-                w if w.dtype.isbuiltin == 1 else w.astype("float32")
-                for w in model.get_weights()
-            ]
             np.savez(partial, *weights)
             digest = _digest(partial)
         member = {
@@ -99,6 +108,7 @@ class Members:
             "sha256": digest,
         }
         self._list([*earlier, member][-at_most:])
+        return True
 
     def load(self, step, model):
         """Give the model the weights of the member of that step."""

@@ -15,7 +15,12 @@ from keras_asgld.callbacks.example_count import ExampleCount
 from keras_asgld.callbacks.members import Members
 from keras_asgld.callbacks.origin import origin
 from keras_asgld.callbacks.steps import steps_made
-from keras_asgld.checks import check_choice, check_directory, check_integer
+from keras_asgld.checks import (
+    check_choice,
+    check_integer,
+    check_named_directory,
+    require,
+)
 
 Unit = Literal["epoch", "step", "cycle"]
 Activation = str | Callable[..., Any] | None
@@ -59,6 +64,8 @@ class WeightEnsemble(ExampleCount):
     run is continued without its latest members, because the directory was lost or the
     model was trained without this callback; a `burn_in` that covers what went before
     avoids it.
+
+    Weights that are not finite make no member; a warning, once a run, names the step.
 
     Give every run a directory of its own: members of another run are refused. A run
     that begins is known by its weights and noise, so that one without seeds cannot
@@ -108,18 +115,29 @@ class WeightEnsemble(ExampleCount):
         activation: Activation = None,
     ) -> None:
         super().__init__()
-        check_directory("directory", directory)
+        check_named_directory("directory", directory)
         check_integer("frequency", frequency, 1)
         check_integer("burn_in", burn_in, 0)
         check_integer("max_members", max_members, 1)
         check_choice("unit", unit, UNITS)
         self.frequency, self.burn_in = int(frequency), int(burn_in)
         self.unit, self.max_members = unit, int(max_members)
-        self.activation = activation and keras.activations.get(activation)
+        self.activation = _activation(activation)
         self.members = Members(directory)
 
     def __len__(self) -> int:
         return len(self.members.steps())
+
+    def set_model(self, model: keras.Model) -> None:
+        """Makes the model known whose weights the members are; `fit` does, too.
+
+        Raises:
+            ValueError: If it is no Keras model.
+        """
+        # One of several chains that make each step at once has no model of its own.
+        good = hasattr(model, "get_weights") and hasattr(model, "predict")
+        require(good, "model", model, "a Keras model")
+        super().set_model(model)
 
     def on_train_begin(self, logs=None):
         if self.model.built and not self.model.optimizer.built:
@@ -127,7 +145,7 @@ class WeightEnsemble(ExampleCount):
         if self.unit == "cycle":
             self._ends = Cycles(self.model)
         self._execution = self.model.steps_per_execution
-        self._begun = False
+        self._begun = self._warned = False
 
     def on_epoch_begin(self, epoch, logs=None):
         super().on_epoch_begin(epoch, logs)
@@ -329,4 +347,25 @@ class WeightEnsemble(ExampleCount):
         return count > 0 and count % self.frequency == 0
 
     def _store(self, count):
-        self.members.add(self._step, count, self.model, self.max_members)
+        stored = self.members.add(self._step, count, self.model, self.max_members)
+        if not stored and not self._warned:
+            self._warned = True
+            warnings.warn(
+                f"The weights after step {self._step} are not finite and are not "
+                "stored, nor are later ones like them: the run may have diverged. "
+                f"Received: directory={str(self.members.folder)!r} of {len(self)} "
+                "members",
+                stacklevel=3,
+            )
+
+
+def _activation(value):
+    """The function that an `activation` names, or `None`."""
+    if value is None:
+        return None
+    function = None
+    with contextlib.suppress(ValueError, TypeError):
+        function = keras.activations.get(value)
+    constraint = "a function, its name as `keras.activations` has it, or None"
+    require(callable(function), "activation", value, constraint)
+    return function

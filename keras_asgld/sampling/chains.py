@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,8 +16,10 @@ from keras_asgld.callbacks.weight_ensemble import Activation, Prediction, Unit
 from keras_asgld.checks import (
     check_boolean,
     check_choice,
-    check_directory,
     check_integer,
+    check_named_directory,
+    require,
+    writing,
 )
 from keras_asgld.sampling import beginning, identity, length, record
 from keras_asgld.sampling import together as stacked
@@ -112,7 +114,7 @@ class Chains:
         together: bool = False,
     ) -> None:
         check_integer("chains", chains, 1)
-        check_directory("directory", directory)
+        check_named_directory("directory", directory)
         check_integer("seed", seed, 0)
         check_choice("initial_weights", initial_weights, INITIAL_WEIGHTS)
         check_boolean("together", together)
@@ -168,7 +170,7 @@ class Chains:
             ValueError: If a chain is finished with other settings, another model or
                 loss, or other data, or `directory` lacks members of one; if the chains
                 will end before the first member, as far as that is known; if an
-                argument is none that chains take together.
+                argument is none that chains take together, or a generator.
             OSError: If a member cannot be written, or another process is at it
                 (`BlockingIOError`).
         """
@@ -176,8 +178,11 @@ class Chains:
         beginning.check(self.model)
         if self.together:
             stacked.check_arguments(x, y, callbacks, others)
+        _check_repeatable("x", x)
+        _check_repeatable("validation_data", others.get("validation_data"))
         length.check(self.model, self.ensembles[0], x, epochs, others)
-        self.directory.mkdir(parents=True, exist_ok=True)
+        with writing("directory", self.directory):
+            self.directory.mkdir(parents=True, exist_ok=True)
         with lock.held(self.directory):
             return self._fit(x, y, epochs, callbacks, verbose, others)
 
@@ -353,3 +358,13 @@ class Chains:
                 "`directory` must hold chains that are finished: call `fit`. Received: "
                 f"directory={str(self.directory)!r} without chain {', '.join(absent)}"
             )
+
+
+def _check_repeatable(name, value):
+    """Raises `ValueError` for what the first chain would use up."""
+    require(
+        not isinstance(value, Iterator),
+        name,
+        value,
+        "iterable once a chain, as arrays and data sets are and a generator is not",
+    )

@@ -466,6 +466,54 @@ def test_what_can_be_no_directory_is_named(directory):
         WeightEnsemble(directory)
 
 
+def test_the_empty_path_is_no_directory():
+    with pytest.raises(ValueError, match="`directory` must be .* not empty.*=''"):
+        WeightEnsemble("")
+
+
+def test_a_directory_that_cannot_be_written_is_named():
+    words = "`directory` must be a folder that can be written. Received: directory='/pr"
+    for folder in ("/proc/members", "/proc"):  # where nobody can make files
+        with pytest.raises(OSError, match=words):
+            fit(uncompiled(make("SGLD")), 1, [WeightEnsemble(folder)])
+
+
+@pytest.mark.parametrize("value", ["foo", "", 3])
+def test_what_is_no_activation_is_named(tmp_path, value):
+    with pytest.raises(ValueError, match=f"`activation` must be .*Received.*{value}"):
+        WeightEnsemble(tmp_path, activation=value)
+
+
+@pytest.mark.parametrize("model", ["m", None, keras.layers.Dense(1)])
+def test_what_is_no_model_is_named(tmp_path, model):
+    with pytest.raises(ValueError, match="`model` must be a Keras model. Received"):
+        WeightEnsemble(tmp_path).set_model(model)
+
+
+def test_weights_that_are_not_finite_are_no_member(tmp_path):
+    class Spoil(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                self.model.layers[0].bias.assign([0.0, float("nan"), 0.0, 0.0])
+
+    def run(folder, epochs, initial_epoch=0):
+        ensemble = WeightEnsemble(folder, max_members=2)
+        callbacks = [ensemble, Spoil()]
+        fit(model, epochs, callbacks, initial_epoch=initial_epoch)
+        return ensemble
+
+    model = uncompiled(make("SGLD"))
+    words = "after step 9 are not finite and are not stored.*of 2 members"
+    with pytest.warns(UserWarning, match=words) as found:
+        ensemble = run(tmp_path, 5)
+    assert len([each for each in found if "finite" in str(each.message)]) == 1
+    assert ensemble.members.steps() == [3, 6]
+    assert np.isfinite(ensemble.predict(data()[0]).mean).all()
+    with pytest.warns(UserWarning) as found:  # and in the next run, too
+        run(tmp_path, 6, initial_epoch=5)
+    assert "after step 18 are not finite" in str(found[-1].message)
+
+
 def test_no_examples_are_named(tmp_path):
     ensemble = WeightEnsemble(tmp_path)
     ensemble.set_model(compiled(make("ASGLD")))

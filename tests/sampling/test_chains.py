@@ -411,6 +411,8 @@ def test_models_that_cannot_be_used_are_named(tmp_path):
     [
         ({"chains": 0}, "`chains` must be an integer >= 1"),
         ({"directory": None}, "`directory` must be the path of a directory"),
+        ({"directory": ""}, "`directory` must be .* not empty"),
+        ({"activation": "foo"}, "`activation` must be a function, its name"),
         ({"seed": None}, "`seed` must be an integer >= 0"),
         ({"seed": -1}, "`seed` must be an integer >= 0"),
         ({"initial_weights": "old"}, "`initial_weights` must be one of new, model"),
@@ -422,6 +424,24 @@ def test_wrong_arguments_are_named(tmp_path, arguments, words):
     arguments = {"chains": 2, "directory": tmp_path, **arguments}
     with pytest.raises(ValueError, match=words):
         Chains(compiled(make("SGLD")), **arguments)
+
+
+def test_a_directory_that_cannot_be_made_is_named():
+    words = "`directory` must be a folder that can be written.*directory='/proc/chains'"
+    with pytest.raises(OSError, match=words):
+        trained("/proc/chains")
+
+
+@pytest.mark.parametrize("name", ["x", "validation_data"])
+def test_what_the_first_chain_would_use_up_is_named(tmp_path, name):
+    x, y = data()
+    arguments = {"x": x, "y": y, name: ((x, y) for _ in range(9))}
+    if name == "x":
+        del arguments["y"]
+    words = f"`{name}` must be iterable once a chain.*Received: {name}=<generator"
+    with pytest.raises(ValueError, match=words):
+        Chains(compiled(make("SGLD")), 2, tmp_path / "chains").fit(**arguments)
+    assert not (tmp_path / "chains").exists()
 
 
 def test_a_second_process_is_kept_out_of_the_chains(tmp_path):
