@@ -158,9 +158,9 @@ def test_folders_that_cannot_be_written(tmp_path):
     ):
         os.mkdir("/proc/new")
     full = OSError(errno.ENOSPC, "No space left on device", "file")
-    with pytest.raises(OSError, match="No space left.*'file'"):
-        with checks.writing("size", tmp_path):
-            raise full
+    refused = pytest.raises(OSError, match="No space left.*'file'")
+    with refused, checks.writing("size", tmp_path):
+        raise full
 
 
 def test_a_named_directory_is_not_the_empty_path(tmp_path):

@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_asgld import backend, noise
 from keras_asgld.checks import check_seed
-from keras_asgld.optimizers import chains, exclusion, seeding, step
+from keras_asgld.optimizers import chains, exclusion, keywords, seeding, step
 from keras_asgld.optimizers.exclusion import Exclusion
 from keras_asgld.optimizers.hyperparameter import Constant, Hyperparameter, check
 
@@ -73,6 +73,7 @@ class LangevinOptimizer(keras.optimizers.Optimizer):
         if not callable(learning_rate):
             learning_rate = float(learning_rate)
         check_seed(seed)
+        keywords.check(**kwargs)
         super().__init__(learning_rate=learning_rate, **kwargs)
         # The argument goes into the configuration; the seed in force is state. So
         # a reloaded optimizer goes on with its noise, and a fresh one made from a

@@ -34,6 +34,45 @@ def test_wrong_arguments_are_named(member, argument, value):
         member(**{argument: value})
 
 
+NAN, INFINITY = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    "argument, values",
+    [
+        ("weight_decay", ["a", -0.1, NAN, INFINITY, True, [0.1], np.ones(2)]),
+        ("clipnorm", ["a", -1, NAN, INFINITY, True]),
+        ("clipvalue", ["a", -1, NAN, True, np.array(-1.0)]),
+        ("global_clipnorm", ["a", -1, NAN, INFINITY, True]),
+        ("loss_scale_factor", ["a", 0.0, NAN, INFINITY, False]),
+        ("gradient_accumulation_steps", ["a", 1, 2.5, -1, True]),
+        ("ema_momentum", ["a", -0.1, 1.1, NAN, None]),
+    ],
+)
+def test_keywords_that_keras_would_use_or_ignore_are_refused(member, argument, values):
+    for value in values:
+        with pytest.raises(
+            ValueError, match=f"`{argument}` must be .*Received: {argument}"
+        ):
+            member(use_ema=True, **{argument: value})
+
+
+def test_keywords_that_keras_takes_are_taken(member):
+    numbers = [None, 0, 0.5, 2, np.float32(0.5), np.array(0.5), False]
+    taken = {
+        "weight_decay": [*numbers, keras.ops.ones(())],
+        "clipnorm": numbers,
+        "clipvalue": [*numbers, INFINITY],
+        "global_clipnorm": numbers,
+        "loss_scale_factor": [None, 1, np.float32(8.0)],
+        "gradient_accumulation_steps": [None, 0, 2, np.int64(3)],
+        "ema_momentum": [0.0, 1.0, np.float32(0.5), "unused"],
+    }
+    for name, values in taken.items():
+        for value in values:
+            assert getattr(member(**{name: value}), name) is value
+
+
 @pytest.mark.parametrize("value", [-1.0, np.float32("nan"), float("inf"), -3])
 def test_numbers_that_callables_return_are_checked(member, start, value):
     name = "temperature" if "temperature" in member.numbers else "noise"
