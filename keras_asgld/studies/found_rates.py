@@ -30,7 +30,10 @@ def read(folder, dataset, model):
     try:
         content = files.read_json(path)
     except FileNotFoundError as error:
-        raise ExperimentError(f"{path}: {files.reason(error)}") from error
+        raise ExperimentError(
+            "`--tuned` must be a folder that `tune` wrote. Received: "
+            f"--tuned={folder}, {path}: {files.reason(error)}"
+        ) from error
     try:
         if content["format"] != FORMAT:
             raise ValueError

@@ -496,21 +496,15 @@ def test_weights_that_are_not_finite_are_no_member(tmp_path):
             if epoch == 2:
                 self.model.layers[0].bias.assign([0.0, float("nan"), 0.0, 0.0])
 
-    def run(folder, epochs, initial_epoch=0):
-        ensemble = WeightEnsemble(folder, max_members=2)
-        callbacks = [ensemble, Spoil()]
-        fit(model, epochs, callbacks, initial_epoch=initial_epoch)
-        return ensemble
-
-    model = uncompiled(make("SGLD"))
+    ensemble, model = WeightEnsemble(tmp_path, max_members=2), uncompiled(make("SGLD"))
     words = "after step 9 are not finite and are not stored.*of 2 members"
     with pytest.warns(UserWarning, match=words) as found:
-        ensemble = run(tmp_path, 5)
+        fit(model, 5, [ensemble, Spoil()])
     assert len([each for each in found if "finite" in str(each.message)]) == 1
     assert ensemble.members.steps() == [3, 6]
     assert np.isfinite(ensemble.predict(data()[0]).mean).all()
     with pytest.warns(UserWarning) as found:  # and in the next run, too
-        run(tmp_path, 6, initial_epoch=5)
+        fit(model, 6, [ensemble], initial_epoch=5)
     assert "after step 18 are not finite" in str(found[-1].message)
 
 

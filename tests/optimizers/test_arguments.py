@@ -57,6 +57,14 @@ def test_keywords_that_keras_would_use_or_ignore_are_refused(member, argument, v
             member(use_ema=True, **{argument: value})
 
 
+def test_ranges_of_keywords_are_those_of_keras(member):
+    words = {"gradient_accumulation_steps": "an integer >= 2", "ema_momentum": "0, 1]"}
+    for name, range_of in words.items():
+        with pytest.raises(ValueError) as error:
+            member(use_ema=True, **{name: NAN})
+        assert range_of in str(error.value)
+
+
 def test_keywords_that_keras_takes_are_taken(member):
     numbers = [None, 0, 0.5, 2, np.float32(0.5), np.array(0.5), False]
     taken = {

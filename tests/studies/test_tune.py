@@ -203,6 +203,16 @@ def test_tuning_without_validation_data_is_refused(capsys):
     assert "nowhere/tuning.json: No such file" in capsys.readouterr().err
 
 
+def test_a_folder_that_tune_did_not_write_is_refused_by_the_name_of_its_flag(
+    tmp_path, capsys
+):
+    (tmp_path / "record.json").write_text("{}")
+    for folder in (tmp_path, tmp_path / "nowhere"):
+        assert main(["compare", f"--tuned={folder}"]) == 2
+        words = "`--tuned` must be a folder that `tune` wrote. Received: "
+        assert f"{words}--tuned={folder}, " in capsys.readouterr().err
+
+
 def test_records_older_than_a_setting_count_as_its_default(make_settings):
     record = {"settings": make_settings("sgd").to_json()}
     del record["settings"]["validation_size"]
