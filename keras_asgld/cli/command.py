@@ -278,8 +278,9 @@ def _load_data(values, chosen):
 
         strategies.make(chosen.strategy)
         environment.devices()  # a backend's start-up messages are kept off too
-        # On PyTorch too Keras imports TensorFlow for this, where it is installed.
-        keras.utils.set_random_seed(chosen.seed)
+        if keras.backend.backend() == "torch":
+            # For which Keras imports TensorFlow, where it is installed.
+            keras.utils.set_random_seed(chosen.seed)
 
     try:
         return data.load(
