@@ -139,7 +139,7 @@ def cells(rows, score):
             *(_view(row, name, score) for name in views),
             _spread(row[loss], 1, "", 4),
             _spread(row[train], score.scale, score.unit, score.digits),
-            _milliseconds(row["step_seconds"]),
+            _duration(row["step_seconds"]),
             _runs(row),
         ]
         for row in rows
@@ -161,8 +161,11 @@ def _spread(number, scale, unit, digits):
     return text + unit
 
 
-def _milliseconds(seconds):
-    return "–" if seconds is None else f"{1000 * seconds:.3g} ms"
+def _duration(seconds):
+    if seconds is None:
+        return "–"
+    # Three digits of milliseconds would be written with a power of ten.
+    return f"{1000 * seconds:.3g} ms" if seconds < 0.9995 else f"{seconds:.3g} s"
 
 
 def _runs(row):

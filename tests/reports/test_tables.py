@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from keras_asgld.reports import tables
 from keras_asgld.runs.tasks import ACCURACY
@@ -57,3 +58,11 @@ def test_all_failed_is_a_row_with_no_figures():
     failed = record("sgd", 0, [None], status="failed")
     text = tables.markdown(tables.summarize([failed]), "title", ACCURACY)
     assert "| sgd | – | – | – | 10 ms | 0, 1 failed |" in text
+
+
+@pytest.mark.parametrize(
+    "seconds, text",
+    [(None, "–"), (0.00123456, "1.23 ms"), (0.9994, "999 ms"), (1.292, "1.29 s")],
+)
+def test_a_step_of_a_second_is_told_in_seconds(seconds, text):
+    assert tables._duration(seconds) == text
