@@ -133,7 +133,8 @@ def _panel(ax, curves, part, score, published, styles, minutes=None):
     lengths = [len(values) for values in published.values()]
     _axes(ax, curves, score, seen, lengths)
     if minutes:
-        ax.set_xlim(0, max((epoch for *_, epoch in ends), default=1))
+        # Where an epoch is one step its time is not known, and neither is its place.
+        ax.set_xlim(0, max((epoch for *_, epoch in ends), default=0) or 1)
         ax.set_xlabel("minutes of training, without tests", color=GREY)
     _labels_at_the_ends(ax, score, ends)
 

@@ -89,13 +89,13 @@ def _leaf(value):
     if hasattr(value, "shape"):
         try:
             return _array(_as_numpy(value))
-        except Exception:  # ragged or sparse
+        except (TypeError, ValueError):  # of another package, and no array
             return f"{type(value).__name__} of shape {tuple(value.shape)}"
     if hasattr(value, "element_spec"):  # a data set of tf.data
         return f"{_cardinality(value)} elements of {value.element_spec!r}"
     try:
         return f"{type(value).__name__} of length {len(value)}"
-    except Exception:
+    except (TypeError, NotImplementedError):
         return type(value).__name__
 
 

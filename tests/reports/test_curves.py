@@ -138,8 +138,11 @@ def test_by_time_a_slow_optimizer_ends_later(tmp_path, monkeypatch):
 
 
 @pytest.mark.filterwarnings("error")
-def test_by_time_a_run_without_an_epoch_can_be_drawn(tmp_path):
-    found = record("sgd", 0, []) | {"status": "failed"}
+@pytest.mark.parametrize("accuracy", [[], [0.3, 0.6]])
+def test_by_time_a_run_whose_time_is_not_known_can_be_drawn(tmp_path, accuracy):
+    found = record("sgd", 0, accuracy) | {"status": "failed"}
+    for epoch in found["epochs"]:
+        epoch["step_seconds"] = None
     found["data"] = {"steps_per_epoch": 120}
     curves.draw(tmp_path / "figure.png", {"t": [found]}, clock=True)
     assert matplotlib.image.imread(tmp_path / "figure.png").size

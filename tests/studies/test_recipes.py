@@ -1,6 +1,7 @@
 """The frozen recipes: what they hold, that they are frozen, what they draw."""
 
 import dataclasses
+import pathlib
 
 import matplotlib.image
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from keras_asgld.cli import options
 from keras_asgld.cli.command import main
 from keras_asgld.runs import optimizers as named
+from keras_asgld.runs import records
 from keras_asgld.runs.settings import make
 from keras_asgld.studies import recipes
 
@@ -104,6 +106,19 @@ def test_controls_share_one_effective_step(controls, expected):
         else:
             step = values["learning_rate"] * (1 + values["noise"])
         assert step == pytest.approx(expected), name
+
+
+def test_the_runs_of_the_study_have_the_numbers_of_their_recipe():
+    folder = pathlib.Path(__file__).parents[2] / "docs/results/cifar10-fast-tiny"
+    flags = recipes.RECIPES["cifar10-fast-tiny"].flags
+    found = records.find(folder)
+    assert len(found) >= 4
+    for record in found:
+        ran = record["settings"]
+        now = make("cifar10", ran["optimizer"], **_fields(flags))
+        assert ran["hyperparameters"] == pytest.approx(now.hyperparameters)
+        fixed = flags.keys() & ran.keys()
+        assert {n: ran[n] for n in fixed} == {n: flags[n] for n in fixed}
 
 
 def test_without_noise_the_fast_controls_are_nesterovs():
