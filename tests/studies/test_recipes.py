@@ -163,6 +163,10 @@ def test_a_recipe_draws_its_figures(tmp_path, monkeypatch, capsys):
     out = tmp_path / "asgld-results" / recipe
     assert {path.name for path in out.glob("*.png")} == {"a.png", "b.png"}
     assert (out / "runs" / "psi=3-isotropic-seed0").is_dir()
+    height = len(matplotlib.image.imread(out / "a.png"))
+    monkeypatch.setitem(recipes.RECIPES, recipe, dataclasses.replace(study, clock=True))
+    assert main(line) == 0
+    assert len(matplotlib.image.imread(out / "a.png")) == 2 * height
     monkeypatch.setitem(recipes.RECIPES, recipe, pointed)
     assert main(line) == 0
     assert "psi=3, isotropic" in capsys.readouterr().out
