@@ -272,15 +272,12 @@ def _load_data(values, chosen):
     """Start the backend, quietly, and read the data set."""
     environment.ask_for_determinism()
     with environment.quiet_tensorflow():
-        import keras
-
         from keras_asgld import data
 
         strategies.make(chosen.strategy)
         environment.devices()  # a backend's start-up messages are kept off too
-        if keras.backend.backend() == "torch":
-            # For which Keras imports TensorFlow, where it is installed.
-            keras.utils.set_random_seed(chosen.seed)
+        # On PyTorch Keras imports TensorFlow for this, where it is installed.
+        environment.set_seed(chosen.seed)
 
     try:
         return data.load(

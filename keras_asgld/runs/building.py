@@ -1,11 +1,9 @@
 """The network that a run trains, compiled as its settings ask, and its randomness."""
 
 import functools
-import random
 import re
 
 import keras
-import numpy as np
 
 from keras_asgld.runs import (
     environment,
@@ -37,12 +35,7 @@ def is_compiled(settings):
 def make_deterministic(seed, jit_compile):
     """Lets what is built and trained from here on depend on the seed alone."""
     keras.backend.clear_session()
-    if keras.backend.backend() == "jax":
-        # What `set_random_seed` does, but that also imports TensorFlow if it can.
-        random.seed(seed)
-        np.random.seed(seed)
-    else:
-        keras.utils.set_random_seed(seed)
+    environment.set_seed(seed)
     # Keras compiles no step with XLA while TensorFlow's deterministic operations
     # are asked for; XLA's own are, by a flag that `environment` sets.
     if keras.backend.backend() == "tensorflow" and not jit_compile:

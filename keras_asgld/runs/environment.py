@@ -4,7 +4,10 @@ import contextlib
 import importlib
 import os
 import platform
+import random
 import sys
+
+import numpy as np
 
 from keras_asgld.checks import shortened
 from keras_asgld.runs.files import ExperimentError
@@ -39,6 +42,18 @@ def start_backend():
             f"Keras does not start with the backend {shortened(backend)}: "
             f"{shortened(str(error))}; install it, or set KERAS_BACKEND to another"
         ) from error
+
+
+def set_seed(seed):
+    """Let what Python, NumPy and the backend draw depend on the seed."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        # What `set_random_seed` does, but that also imports TensorFlow if it can.
+        random.seed(seed)
+        np.random.seed(seed)
+    else:
+        keras.utils.set_random_seed(seed)
 
 
 @contextlib.contextmanager
