@@ -109,9 +109,11 @@ def baoa(gradient, variable, momentum, z, learning_rate, decay, temperature):
     With momentum = (1 + decay) / 2 p, the two halves of A make the one sum below.
     """
     push = ops.sqrt(2 * (1 - decay) * learning_rate * temperature) * z
-    momentum = momentum - learning_rate * gradient
-    variable = variable + (momentum + push / 2)
-    return variable, decay * momentum + (1 + decay) / 2 * push
+    carried = momentum - learning_rate * gradient
+    momentum = decay * carried + (1 + decay) / 2 * push
+    # Half the push as the momentum holds it, so that XLA draws the noise only once.
+    half = (momentum - decay * carried) / (1 + decay)
+    return variable + (carried + half), momentum
 
 
 def sgnht(

@@ -20,9 +20,7 @@ class BAOA(LangevinSampler):
     of its step away: on a quadratic the variance is right however large the step.
     Use it in place of `SGHMC`, with the same arguments, where gradients are exact or
     batches large, and so the size of the step is the greatest error. Minibatch noise
-    widens its distribution as it does SGHMC's; for that there is `SGNHT`. Position and
-    momentum both hold the push, so XLA computes the noise more than once: a step costs
-    more than SGHMC's.
+    widens its distribution as it does SGHMC's; for that there is `SGNHT`.
 
     The update rule, element-wise, with `z` a standard normal draw:
 

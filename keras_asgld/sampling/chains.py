@@ -71,9 +71,9 @@ class Chains:
     begins anew, which gives the members of an uninterrupted run wherever a run can
     be repeated (on a GPU, TensorFlow needs
     `tf.config.experimental.enable_op_determinism()`). Finished chains of another
-    network, loss, optimizer or data are refused. Arrays are known by their checksums,
-    a `tf.data` set by what it says of its elements, other data by their type and
-    length, and functions by their names.
+    network, loss, optimizer or data are refused, and of other arguments of `fit` that
+    change a chain. Arrays are known by their checksums, a `tf.data` set by what it says
+    of its elements, other data by their type and length, and functions by their names.
 
     Args:
         model: A compiled model, sequential or functional, whose optimizer has made no
@@ -328,6 +328,7 @@ class Chains:
                 "x": identity.of_data(x),
                 "y": identity.of_data(y),
                 "sample_weight": identity.of_data(others.get("sample_weight")),
+                **identity.of_training(self.model, others),
             }
         )
 

@@ -20,6 +20,14 @@ _UNSETTLED = (
     "shared_object_id",
 )
 _ROWS = 4096
+# What else given to `fit` changes the weights, with its default.
+OF_FIT = {
+    "class_weight": None,
+    "initial_epoch": 0,
+    "shuffle": True,
+    "steps_per_epoch": None,
+    "validation_split": 0.0,
+}
 
 
 def of_model(model):
@@ -42,6 +50,20 @@ def of_data(data):
         data: `x`, `y` or `sample_weight`, as `fit` takes them.
     """
     return keras.tree.map_structure(_leaf, data)
+
+
+def of_training(model, arguments):
+    """A dict: how the loss's parts are weighted, and the arguments named in `OF_FIT`.
+
+    Args:
+        model: A compiled model.
+        arguments: What `fit` was given by name, a dict.
+    """
+    # Asked for in public, they come serialized with functions that need not have a form.
+    loss = getattr(model, "_compile_loss", None)
+    weights = getattr(loss, "_user_loss_weights", None)
+    given = {name: arguments.get(name, usual) for name, usual in OF_FIT.items()}
+    return {"loss_weights": weights, **given}
 
 
 def _config(model):

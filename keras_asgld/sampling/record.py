@@ -10,7 +10,11 @@ FORMAT = 1
 
 
 # What the first records lack.
-_LATER = ("model", "loss", "x", "y", "sample_weight")
+_LATER = (
+    *("model", "loss", "x", "y", "sample_weight"),
+    *("loss_weights", "class_weight", "initial_epoch"),
+    *("shuffle", "steps_per_epoch", "validation_split"),
+)
 # Of an optimizer's configuration: the seed is the chain's; the names, which are in the
 # paths of variables too, Keras numbers anew whenever a program makes the same again.
 _UNSETTLED = ("seed", "name", "excluded_from_noise")

@@ -26,9 +26,18 @@ def branched(skip, activation="tanh"):
     return keras.Model(inputs, keras.layers.Add()([first if skip else inputs, second]))
 
 
-def run(folder, model=None, loss=None, x=x, y=y, together=False, **others):
+def run(
+    folder,
+    model=None,
+    loss=None,
+    x=x,
+    y=y,
+    together=False,
+    loss_weights=None,
+    **others,
+):
     model = model or dense("tanh", "linear")
-    model.compile(make("SGLD"), loss or LOSS(from_logits=True))
+    model.compile(make("SGLD"), loss or LOSS(from_logits=True), loss_weights)
     chains = Chains(model, 1, folder, together=together)
     return chains.fit(x, y, epochs=1, batch_size=8, verbose=0, **others)
 
@@ -73,6 +82,35 @@ def test_weights_of_examples_are_data_too(tmp_path):
         assert_refused(tmp_path, "sample_weight", sample_weight=other)
 
 
+@pytest.mark.parametrize(
+    "name, value",
+    [
+        ("loss_weights", 2.0),
+        ("class_weight", {0: 1.0, 1: 2.0, 2: 1.0, 3: 1.0}),
+        ("shuffle", False),
+        ("steps_per_epoch", 2),
+        ("validation_split", 0.5),
+    ],
+)
+def test_how_the_loss_and_the_data_are_used_tells_chains_apart(tmp_path, name, value):
+    run(tmp_path / "usual")
+    assert_refused(tmp_path / "usual", name, **{name: value})
+    first = run(tmp_path / "other", **{name: value})
+    assert run(tmp_path / "other", **{name: value}) == first
+    assert_refused(tmp_path / "other", name)
+
+
+def test_where_a_chain_begins_to_count_tells_it_apart(tmp_path):
+    run(tmp_path)
+    assert_refused(tmp_path, "initial_epoch", initial_epoch=1)
+
+
+def test_a_default_that_is_given_is_the_default(tmp_path):
+    expected = run(tmp_path)
+    for name, usual in identity.OF_FIT.items():
+        assert run(tmp_path, **{name: usual}) == expected
+
+
 def test_an_optimizer_without_what_the_finished_chains_had_is_refused(tmp_path):
     def run(**numbers):
         model = compiled(make("SGLD", temperature=1.0, **numbers))
@@ -87,7 +125,8 @@ def test_chains_of_before_networks_and_data_were_recorded_are_taken_up(tmp_path)
     expected = run(tmp_path)
     path = tmp_path / "chain-0" / "chain.json"
     content = json.loads(path.read_text())
-    for name in ("model", "loss", "x", "y", "sample_weight"):
+    since = ("model", "loss", "loss_weights", "x", "y", "sample_weight")
+    for name in (*since, *identity.OF_FIT):
         del content["settings"][name]
     path.write_text(json.dumps(content))
     assert run(tmp_path, dense("relu", "linear"), y=3 - y) == expected
