@@ -36,9 +36,9 @@ def draw(path, records, title):
     ax.set_yticks(range(len(values)), [drawing.plain(name, 30) for name in values])
     ax.invert_yaxis()
     settings = records[0]["settings"]
-    epochs = tables.of_last_epochs(settings["epochs"], settings.get("schedule"))
+    mean = tables.mean_of_last_epochs(settings["epochs"], settings.get("schedule"))
     ax.set_xlabel(
-        f"test {score.title}: a dot is a run, its mean of {epochs}; "
+        f"test {score.title}: a dot is a run, its {mean}; "
         "a bar is the mean of the runs",
         color=drawing.GREY,
         fontsize=9,

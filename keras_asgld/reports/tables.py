@@ -88,6 +88,13 @@ def of_last_epochs(count, schedule="steps"):
     return f"the last {last} epochs" if last > 1 else "the last epoch"
 
 
+def mean_of_last_epochs(count, schedule="steps", over_seeds=False):
+    """What a number of a table is, in words."""
+    mean = "mean ± std of " if over_seeds else "mean of "
+    alone = min(_last_epochs(schedule), count) == 1 and not over_seeds
+    return ("" if alone else mean) + of_last_epochs(count, schedule)
+
+
 def rich_cells(header, lines, title, folds=0):
     """Cells as a table for the terminal.
 

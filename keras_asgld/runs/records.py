@@ -11,6 +11,11 @@ from keras_asgld.runs.files import ExperimentError
 NAME = "record.json"
 # Settings that only older records have, and that no setting of today stands for.
 _LEFT = {"unfreeze_factor"}
+# Settings in which the runs of one table differ.
+_OF_A_RUN = {
+    *("optimizer", "hyperparameters", "seed", "weight_decay_mode", "unfreeze_rate"),
+    *_LEFT,
+}
 _ADVICE = (
     "; remove this file and give again the very command that wrote it, which goes on "
     "from the last checkpoint"
@@ -77,14 +82,8 @@ def check_same(folder, record, settings):
     """
     if record is None:
         return
-    defaults = {
-        field.name: field.default
-        for field in dataclasses.fields(settings)
-        if field.default is not dataclasses.MISSING
-    }
-    # A record may be older than a setting, which then had its default.
-    there = _each(defaults | record["settings"])
-    wanted = _each(settings.to_json())
+    there = _each(record["settings"], settings)
+    wanted = _each(settings.to_json(), settings)
     differences = [
         f"{name}={there.get(name)}, not {wanted.get(name)}"
         for name in wanted | there
@@ -97,9 +96,56 @@ def check_same(folder, record, settings):
         )
 
 
-def _each(settings):
-    """The settings with those of fine-tuning beside the others."""
-    others = dict(settings)
+def beside(folder, plan, warn):
+    """The records of a comparison's folder that belong in its table beside the plan's.
+
+    Those are finished or failed runs of the same task: of other optimizers, or of more
+    seeds of an optimizer with the same hyperparameters.
+
+    Args:
+        folder: The comparison's.
+        plan: The `Settings` of the runs that are in the table already.
+        warn: A function that is told of each record that cannot be read.
+    """
+    known = {run_folder(folder, settings) for settings in plan}
+    task, found = _task(plan[0].to_json(), plan[0]), []
+    backend = read(run_folder(folder, plan[0]))["versions"].get("backend")
+    numbers = {settings.optimizer: settings.hyperparameters for settings in plan}
+    for path in sorted(Path(folder).glob(f"runs/*/{NAME}")):
+        if path.parent in known:
+            continue
+        try:
+            record = read(path.parent)
+        except ExperimentError as error:
+            warn(f"not in the table: {error}")
+            continue
+        theirs = record["settings"]
+        good = (
+            record["status"] != "running"
+            and record["versions"].get("backend") == backend
+            and _task(theirs, plan[0]) == task
+        )
+        own = theirs.get("hyperparameters", {})
+        if good and numbers.setdefault(theirs["optimizer"], own) == own:
+            found.append(record)
+    return found
+
+
+def _task(values, settings):
+    """The settings that the runs of one table share."""
+    return {k: v for k, v in _each(values, settings).items() if k not in _OF_A_RUN}
+
+
+def _each(values, settings):
+    """The values with those of fine-tuning beside the others.
+
+    A record may be older than a setting, which then had its default in `settings`.
+    """
+    others = {
+        field.name: field.default
+        for field in dataclasses.fields(settings)
+        if field.default is not dataclasses.MISSING
+    } | values
     return others | (others.pop("fine_tuning") or {})
 
 

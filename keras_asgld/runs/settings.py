@@ -196,6 +196,9 @@ def make(
     if drop_epochs is None:
         drops = epochs > 1 and others.get("schedule") != "triangle"
         drop_epochs = [max(1, epochs * 3 // 4)] if drops else []
+    good = all(epoch < epochs for epoch in drop_epochs)
+    constraint = f"below the number of epochs, {epochs}, or the rate never drops"
+    _check("drop_epochs", drop_epochs, good, constraint)
     examples = others.get("train_size") or (
         task.examples - others.get("validation_size", 0)
     )

@@ -59,7 +59,7 @@ def of_training(model, arguments):
         model: A compiled model.
         arguments: What `fit` was given by name, a dict.
     """
-    # Asked for in public, they come serialized with functions that need not have a form.
+    # The public way serializes functions beside them, which need not have a form.
     loss = getattr(model, "_compile_loss", None)
     weights = getattr(loss, "_user_loss_weights", None)
     given = {name: arguments.get(name, usual) for name, usual in OF_FIT.items()}

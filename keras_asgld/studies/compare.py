@@ -12,7 +12,8 @@ FIGURE = "curves.png"
 def compare(plan, folder, data, progress, recipe=None, tensorboard=False):
     """Do every run of `plan` that is not done yet; write table and picture.
 
-    The runs of one seed have the same initial weights and the same batches.
+    The runs of one seed have the same initial weights and the same batches. Runs of
+    the same task that stand in the folder from before are in table and picture too.
 
     Args:
         plan: A list of `Settings` of one task, in the order of the runs.
@@ -40,6 +41,7 @@ def compare(plan, folder, data, progress, recipe=None, tensorboard=False):
             )
             for settings in plan
         ]
+        results += records.beside(folder, plan, progress.warn)
         return _report(results, folder, progress, recipe)
 
 
@@ -86,12 +88,12 @@ def _draw(folder, results, recipe):
 def _describe(results):
     """The table's title: the task, and what its numbers are."""
     settings = results[0]["settings"]
-    epochs = tables.of_last_epochs(settings["epochs"], settings.get("schedule"))
-    mean = "mean ± std" if tables.seeds(results) > 1 else "mean"
-    last = tables.of_last_epochs(1)
+    schedule = settings["epochs"], settings.get("schedule")
+    mean = tables.mean_of_last_epochs(*schedule, over_seeds=tables.seeds(results) > 1)
+    epochs, last = tables.of_last_epochs(*schedule), tables.of_last_epochs(1)
     judged = any("views" in record for record in results) and epochs != last
     views = f", by views of {last}" if judged else ""
-    return f"{_trained(results)}: {mean} of {epochs}{views}"
+    return f"{_trained(results)}: {mean}{views}"
 
 
 def _trained(results):

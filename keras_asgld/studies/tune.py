@@ -179,8 +179,8 @@ def _title(settings):
     title = tasks.TASKS[first.dataset].score.title
     return (
         f"{names}, {epochs}{seeds}: {title} on {first.validation_size} "
-        f"validation examples, mean of "
-        f"{tables.of_last_epochs(first.epochs, first.schedule)}"
+        f"validation examples, "
+        f"{tables.mean_of_last_epochs(first.epochs, first.schedule)}"
     )
 
 

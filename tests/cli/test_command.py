@@ -110,6 +110,10 @@ def put_record(folder, text):
         (["train", "--momentum=2"], "`momentum` must be in the range [0, 1)"),
         (["train", "--optimizer=adam", "--momentum=1"], "Received: momentum=1"),
         (["compare", "--drop_epochs=3,2"], "`drop_epochs` must be rising"),
+        (
+            ["compare", "--epochs=3", "--drop_epochs=1,3"],
+            "below the number of epochs, 3",
+        ),
         (["compare", "--drop_epochs=x"], "`drop_epochs` must be integers"),
         (["compare", "--weight_decay=-1"], "`weight_decay` must be"),
         (["compare", "stray"], "unexpected argument: stray"),

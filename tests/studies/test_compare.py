@@ -97,6 +97,41 @@ def test_an_interrupted_comparison_goes_on_with_what_is_missing(
     assert not (tmp_path / "out/runs/adam-seed0").exists()
 
 
+def test_the_table_holds_all_runs_of_the_task_in_the_folder(small, tmp_path, capsys):
+    def optimizers():
+        rows = json.loads((tmp_path / "out/summary.json").read_text())["rows"]
+        return {row["optimizer"]: row["finished"] + row["failed"] for row in rows}
+
+    assert main([*small, "--optimizers=sgd", "--seeds=2"]) == 0
+    assert main([*small, "--optimizers=lion", "--learning_rate=0.0001"]) == 0
+    assert optimizers() == {"lion": 1, "sgd": 2}
+    assert "sgd" in capsys.readouterr().out
+
+    # A run of the same name with other numbers has no place in lion's row.
+    record = tmp_path / "out/runs/lion-seed0/record.json"
+    found = json.loads(record.read_text())
+    for name, changes in {
+        "lion-seed1": {"hyperparameters": {"learning_rate": 0.1}},
+        "adam-seed0": {"epochs": 2},
+        "adam-seed1": {"weight_decay": 0.1},
+    }.items():
+        copy = record.parents[1] / name / "record.json"
+        copy.parent.mkdir()
+        settings = found["settings"] | {"optimizer": name[:4]} | changes
+        copy.write_text(json.dumps(found | {"settings": settings}))
+    for name, text in {
+        "nesterov-seed0": json.dumps(found | {"status": "running", "epochs": []}),
+        "momentum-seed0": "no JSON",
+    }.items():
+        copy = record.parents[1] / name / "record.json"
+        copy.parent.mkdir()
+        copy.write_text(text)
+    assert main([*small, "--optimizers=lion", "--learning_rate=0.0001"]) == 0
+    assert optimizers() == {"lion": 1, "sgd": 2}
+    assert "warning: not in the table: " in capsys.readouterr().err
+    assert "sgd" in (tmp_path / "out/epochs.csv").read_text()
+
+
 def test_a_diverged_run_is_reported_and_the_others_are_kept(small, capsys):
     rates = "--learning_rate=sgd=1e30,momentum=0.1"
     assert main([*small, "--optimizers=sgd,momentum", rates]) == 0
@@ -113,7 +148,7 @@ def test_without_matplotlib_records_and_table_are_still_written(
     assert "pip install matplotlib" in capsys.readouterr().err
     # Of one seed there is no spread to speak of.
     title = (tmp_path / "out/table.md").read_text().splitlines()[0]
-    assert title == "digits, 1 epoch: mean of the last epoch"
+    assert title == "digits, 1 epoch: the last epoch"
     assert not (tmp_path / "out/curves.png").exists()
 
 

@@ -82,7 +82,7 @@ def test_from_the_command_line_to_the_table(small, tmp_path, capsys, monkeypatch
         assert row["test_accuracy"]["mean"] == record["epochs"][-1]["test_accuracy"]
         assert row["views"]["6"]["mean"] == record["views"]["6"]
     table = (tmp_path / "out/table.md").read_text()
-    assert "of the last epoch" in table and "| by 2 views | by 6 views |" in table
+    assert ": the last epoch" in table and "| by 2 views | by 6 views |" in table
 
     # Where the processor has no bfloat16 the same command would give other numbers.
     monkeypatch.setattr(environment, "has_bfloat16", lambda: False)
