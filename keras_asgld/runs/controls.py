@@ -32,10 +32,11 @@ class Control(ASGLD):
         kind: `"own"` (N(0, C), as in ASGLD), `"none"`, or `"isotropic"`: the same
             standard deviation for every weight of the network, such that the total
             variance is that of `"own"`.
+        size: What the noise's standard deviation is multiplied by.
         **others: ASGLD's arguments; `momentum` must be positive.
     """
 
-    def __init__(self, mean=True, kind="own", **others):
+    def __init__(self, mean=True, kind="own", size=1.0, **others):
         super().__init__(**others)
         if kind not in NOISES:
             raise ValueError(
@@ -43,18 +44,18 @@ class Control(ASGLD):
             )
         if self.momentum == 0:
             raise ValueError("`momentum` must be positive. Received: momentum=0")
-        self.mean, self.kind = bool(mean), kind
+        self.mean, self.kind, self.size = bool(mean), kind, float(size)
 
     rule = staticmethod(control)
 
     def numbers(self, learning_rate):
-        parts = float(self.mean), float(self.kind == "own")
+        parts = float(self.mean), self.size * (self.kind == "own")
         return *super().numbers(learning_rate), *parts
 
     def network_numbers(self, gradients, variables):
         if self.kind != "isotropic":
             return (0.0,)
-        return (self._common_deviation(gradients, variables),)
+        return (self.size * self._common_deviation(gradients, variables),)
 
     @staticmethod
     def terms(before, after, z, decay, learning_rate, momentum, noise, *parts):
@@ -78,7 +79,8 @@ class Control(ASGLD):
         return ops.sqrt(total / ops.cast(count, "float32"))
 
     def get_config(self):
-        return super().get_config() | {"mean": self.mean, "kind": self.kind}
+        own = {"mean": self.mean, "kind": self.kind, "size": self.size}
+        return super().get_config() | own
 
 
 keras.saving.register_keras_serializable(package="keras_asgld_study")(Control)

@@ -11,7 +11,7 @@ RHO, PSI, RATE = 0.8, 3.0, 0.05
 SHAPES = [(40, 30), (7,)]
 
 
-def reference(gradients, draws, mean, kind):
+def reference(gradients, draws, mean, kind, size):
     """All variables after each step of ASGLD with parts exchanged."""
     theta = [np.ones(shape) for shape in SHAPES]
     mu = [np.zeros(shape) for shape in SHAPES]
@@ -24,17 +24,23 @@ def reference(gradients, draws, mean, kind):
         common = np.sqrt(np.mean(np.concatenate([c.ravel() for c in C])))
         for i, g in enumerate(step):
             deviation = {"own": np.sqrt(C[i]), "none": 0.0, "isotropic": common}[kind]
-            xi = (mu[i] if mean else g) + deviation * draw[i]
+            xi = (mu[i] if mean else g) + size * deviation * draw[i]
             theta[i] = theta[i] - RATE * (g + PSI * xi)
     return theta
 
 
 @pytest.mark.parametrize("kind", ["own", "none", "isotropic"])
-@pytest.mark.parametrize("mean", [True, False])
-def test_twelve_steps_are_the_equations(mean, kind):
+@pytest.mark.parametrize("mean, size", [(True, 1.0), (False, 1.0), (True, 2.5)])
+def test_twelve_steps_are_the_equations(mean, kind, size):
     rng = np.random.default_rng(3)
     optimizer = Control(
-        mean=mean, kind=kind, learning_rate=RATE, momentum=RHO, noise=PSI, seed=5
+        mean=mean,
+        kind=kind,
+        size=size,
+        learning_rate=RATE,
+        momentum=RHO,
+        noise=PSI,
+        seed=5,
     )
     variables = [keras.Variable(np.ones(shape, "float32")) for shape in SHAPES]
     optimizer.build(variables)
@@ -54,7 +60,7 @@ def test_twelve_steps_are_the_equations(mean, kind):
             ]
         )
         optimizer.apply([keras.ops.convert_to_tensor(g, "float32") for g in step])
-    expected = reference(gradients, draws, mean, kind)
+    expected = reference(gradients, draws, mean, kind, size)
     for variable, theta in zip(variables, expected, strict=True):
         np.testing.assert_allclose(variable.numpy(), theta, rtol=0, atol=2e-5)
 
