@@ -264,8 +264,10 @@ def _cells(rules, label):
 
 
 def table(rules):
-    """Markdown: each rule's rate, accuracy and difference, at the last epoch and best."""
-    head = "| | rate | last epoch | minus the first | rate | best epoch | minus the first |"
+    """Markdown: each rule's effective rate, accuracy and difference to the first."""
+    rate, ends = "η(1 + ψ)", ("last epoch", "best epoch")
+    columns = [f"{rate} | {end} | minus the first" for end in ends]
+    head = f"| | {' | '.join(columns)} |"
     lines = [head, "| --- |" + " ---: |" * 6]
     lines += [f"| {label} | {' | '.join(_cells(rules, label))} |" for label in rules]
     return "\n".join(lines) + "\n"

@@ -404,6 +404,71 @@ def test_the_noise_in_halvings_of_the_batch_is_measured(script, monkeypatch):
     assert difference > 5 * max(weights["standard_error"], logits["standard_error"])
 
 
+def test_rates_and_epochs_are_chosen_by_held_out_data_alone(script):
+    pytest.importorskip("jax", reason="needs the package jax")
+    helps = script("where_noise_helps")
+    # Of two rates, two seeds and three marks.
+    held_out = np.array([[[0.1, 0.5, 0.2], [0.3, 0.1, 0.1]], [[0.0, 0.1, 0.3]] * 2])
+    rest = np.arange(12.0).reshape(2, 2, 3)
+    found = helps.judged(held_out, rest, (0.1, 1.0))
+    assert found["last epoch"] == {"rate": 1.0, "accuracies": [8.0, 11.0]}
+    assert found["best epoch"] == {"rate": 0.1, "accuracies": [1.0, 3.0]}
+
+
+def test_what_stands_in_for_small_batches_is_the_law_of_halvings(script):
+    pytest.importorskip("jax", reason="needs the package jax")
+    factor = script("where_noise_helps").stand_in(3.0, 0.9, 5.0)
+    law = script("halving_bound").law(3.0)
+    # The noise's variance is four times what half the batch adds: that of a fifth.
+    assert factor**2 * law == pytest.approx(4.0)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a script for JAX")
+def test_runs_side_by_side_are_each_as_alone(script, monkeypatch):
+    import jax
+
+    helps = script("where_noise_helps")
+    monkeypatch.setattr(helps, "MARKS", 2)
+    task = helps.Task(60, 20, 0.2, 4, 20)
+    psi, seed, rate = 3.0, 1, 0.3
+    rule = helps.control(psi)
+    held_out, rest = helps.learn(task, rule, seeds=2)
+    train, *parts = helps.digits(task, seed)
+
+    optimizer = helps.Control(
+        learning_rate=rate / (1 + psi), momentum=0.9, noise=psi, seed=seed
+    )
+    weights = [keras.Variable(value) for value in helps.network(seed)]
+    optimizer.build(weights)
+    for key in jax.random.split(jax.random.split(jax.random.key(1), 2)[seed], 4):
+        order = np.asarray(jax.random.permutation(key, 60)).reshape(3, 20)
+        for chosen in order:
+            values = [weight.value for weight in weights]
+            x, y = (each[chosen] for each in train)
+            optimizer.apply(jax.grad(helps.loss)(values, x, y))
+    values = [weight.value for weight in weights]
+    place = rule[2].index(rate)
+    for found, part in zip((held_out, rest), parts, strict=True):
+        expected = float(helps.accuracy(values, *part))
+        # An example near the border may fall to the other side by rounding.
+        assert found[place, seed, -1] == pytest.approx(expected, abs=1.5 / len(part[1]))
+        assert len(set(found[:, seed, -1])) > 3
+
+
+def test_the_tables_of_where_noise_helps_are_of_their_record(script):
+    pytest.importorskip("jax", reason="needs the package jax")
+    helps = script("where_noise_helps")
+    record = json.loads((RESULTS / "where_noise_helps.json").read_text())
+    assert {name: [*rules] for name, rules in record.items()} == {
+        name: [*rules] for name, rules in helps.STUDIES.items()
+    }
+    written = (RESULTS / "where_noise_helps.md").read_text()
+    assert written == helps.tables(record)
+    page = (BENCHMARKS.parent / "docs" / "study.md").read_text()
+    for rules in record.values():
+        assert helps.table(rules) in page
+
+
 RESULTS = BENCHMARKS.parent / "docs" / "results"
 
 
