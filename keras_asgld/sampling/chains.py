@@ -1,5 +1,6 @@
 """Chains: several runs of one compiled model from one call of `fit`."""
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -181,9 +182,10 @@ class Chains:
         _check_repeatable("x", x)
         _check_repeatable("validation_data", others.get("validation_data"))
         length.check(self.model, self.ensembles[0], x, epochs, others)
-        with writing("directory", self.directory):
-            self.directory.mkdir(parents=True, exist_ok=True)
-        with lock.held(self.directory):
+        with contextlib.ExitStack() as stack:
+            with writing("directory", self.directory):
+                self.directory.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(lock.held(self.directory))
             return self._fit(x, y, epochs, callbacks, verbose, others)
 
     def _fit(self, x, y, epochs, callbacks, verbose, others):

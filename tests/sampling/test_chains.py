@@ -426,10 +426,11 @@ def test_wrong_arguments_are_named(tmp_path, arguments, words):
         Chains(compiled(make("SGLD")), **arguments)
 
 
-def test_a_directory_that_cannot_be_made_is_named():
-    words = "`directory` must be a folder that can be written.*directory='/proc/chains'"
+@pytest.mark.parametrize("directory", ["/proc/chains", "/proc"])
+def test_a_directory_that_cannot_be_written_is_named(directory):
+    words = f"`directory` must be a folder that can be written.*directory='{directory}'"
     with pytest.raises(OSError, match=words):
-        trained("/proc/chains")
+        trained(directory)
 
 
 @pytest.mark.parametrize("name", ["x", "validation_data"])
