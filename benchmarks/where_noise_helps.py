@@ -2,13 +2,14 @@
 
     KERAS_BACKEND=jax python benchmarks/where_noise_helps.py
 
-takes about twenty minutes on two CPU cores and writes where_noise_helps.json and .md in
-docs/results. A network of one hidden layer learns scikit-learn's handwritten digits,
+takes about ten minutes on two CPU cores and writes where_noise_helps.json, .md and .png
+in docs/results. A network of one hidden layer learns scikit-learn's handwritten digits,
 sixteen times each with a split, first weights, batches and noise of its own, the same
-for all rules of a task. Every rule has a grid of six learning rates, of which the one
+for all rules of a task. Every rule has a grid of learning rates, of which the one
 with the best mean accuracy on held-out data is taken; the figures are the accuracy on
 the digits that are left over, against their right labels: of the last epoch, and of the
-epoch that was best on the held-out data.
+epoch that was best on the held-out data; and, of the last epoch, its mean over all
+rates of the grid, which is the area under the curve over the logarithm of the rate.
 
 Rules are ASGLD with its noise, without it ("mean alone", Nesterov's SGD but for the
 length of its step), and with noise of the same total variance that is as large for
@@ -22,6 +23,11 @@ every weight ("isotropic"). Expected before anything was run:
   alone loses a point or more; noise of the size that stands in for what the small batch
   had (`stand_in`) wins back less than a quarter of it, since what is lacking are steps,
   not noise; and isotropic noise no more.
+- *Large rates*: the noise lowers the mean over all rates, since it makes the longest
+  stable step shorter (stability.py).
+
+(The last expectation, the rate of 0.01 and the mean over rates came after a first run,
+in which wrong labels were learned best at the lowest rate of the grid, 0.03.)
 """
 
 import functools
@@ -38,6 +44,7 @@ from scipy import stats
 from sklearn.datasets import load_digits
 
 from keras_asgld import ScaleFreeASGLD
+from keras_asgld.reports import drawing
 from keras_asgld.runs.controls import Control
 
 RESULTS = pathlib.Path(__file__).parent.parent / "docs" / "results"
@@ -76,12 +83,13 @@ def stand_in(psi, rho, ratio):
 def control(psi, **parts):
     """A rule of the effective learning rate that it will be given, and its grid."""
     make = functools.partial(Control, noise=psi, momentum=0.9, seed=0, **parts)
-    return lambda: make(learning_rate=0.0), 1 + psi, (0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
+    rates = 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0
+    return lambda: make(learning_rate=0.0), 1 + psi, rates
 
 
 def scale_free():
     optimizer = functools.partial(ScaleFreeASGLD, 0.0, 0.95, 3.0, seed=0)
-    return optimizer, 4.0, (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
+    return optimizer, 4.0, (0.0001, 0.0003, 0.001, 0.003, 0.01, 0.03, 0.1)
 
 
 def adam():
@@ -226,6 +234,9 @@ def judged(held_out, rest, rates):
     for way, (by, score) in ways.items():
         chosen = int(by.mean(-1).argmax())
         found[way] = {"rate": rates[chosen], "accuracies": score[chosen].tolist()}
+    last = ways["last epoch"][1]
+    found["by rate"] = dict(zip(map(str, rates), last.mean(-1).tolist(), strict=True))
+    found["all rates"] = {"accuracies": last.mean(0).tolist()}
     return found
 
 
@@ -246,31 +257,57 @@ def difference(own, base):
     return statistics.fmean(pairs), stats.t.ppf(0.975, len(pairs) - 1) * error
 
 
+WAYS = "last epoch", "best epoch", "all rates"
+
+
 def _cells(rules, label):
-    base = next(iter(rules))
+    base = rules[next(iter(rules))]
     cells = []
-    for way, found in rules[label].items():
+    for way in WAYS:
+        found = rules[label][way]
         accuracies = found["accuracies"]
-        minus = (
-            ""
-            if label == base
-            else "{:+.2f} ± {:.2f}".format(
-                *difference(accuracies, rules[base][way]["accuracies"])
-            )
-        )
-        mean = f"{100 * statistics.fmean(accuracies):.2f} %"
-        cells += [f"{found['rate']:g}", mean, minus]
+        mean, half = difference(accuracies, base[way]["accuracies"])
+        minus = "" if rules[label] is base else f"{mean:+.2f} ± {half:.2f}"
+        cells += [f"{found['rate']:g}"] if "rate" in found else []
+        cells += [f"{100 * statistics.fmean(accuracies):.2f} %", minus]
     return cells
 
 
 def table(rules):
     """Markdown: each rule's effective rate, accuracy and difference to the first."""
-    rate, ends = "η(1 + ψ)", ("last epoch", "best epoch")
-    columns = [f"{rate} | {end} | minus the first" for end in ends]
-    head = f"| | {' | '.join(columns)} |"
-    lines = [head, "| --- |" + " ---: |" * 6]
+    columns = [
+        f"{'η(1 + ψ) | ' if 'epoch' in way else ''}{way} | minus the first"
+        for way in WAYS
+    ]
+    lines = [f"| | {' | '.join(columns)} |", "| --- |" + " ---: |" * 8]
     lines += [f"| {label} | {' | '.join(_cells(rules, label))} |" for label in rules]
     return "\n".join(lines) + "\n"
+
+
+def draw(record, path):
+    """Accuracy by rate, of the rules that have one grid: those of ASGLD's parts."""
+    figure = drawing.canvas(10, 4)
+    for axes, (name, rules) in zip(
+        figure.subplots(1, len(record), sharey=True), record.items(), strict=True
+    ):
+        drawing.quiet(axes)
+        shown = [label for label in rules if "mean" in label or "noise" in label]
+        for label, colour in zip(shown, drawing.COLOURS, strict=False):
+            dashes = "--" if "mean" in label else "-"
+            rates, scores = zip(*rules[label]["by rate"].items(), strict=True)
+            axes.plot(
+                [float(rate) for rate in rates],
+                [100 * score for score in scores],
+                dashes,
+                color=colour,
+                label=label,
+            )
+        axes.set(xscale="log", xlabel=f"{name}: η(1 + ψ)", ylim=(40, 100))
+        axes.legend(frameon=False, fontsize=7, loc="lower center")
+    drawing.caption(
+        figure, "Test accuracy of the last epoch, in percent; dashed: without the noise"
+    )
+    drawing.save(figure, path)
 
 
 def tables(record):
@@ -281,4 +318,5 @@ if __name__ == "__main__":
     found = study()
     (RESULTS / "where_noise_helps.json").write_text(json.dumps(found, indent=1) + "\n")
     (RESULTS / "where_noise_helps.md").write_text(tables(found), encoding="utf-8")
+    draw(found, RESULTS / "where_noise_helps.png")
     print(tables(found))

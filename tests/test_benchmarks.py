@@ -413,6 +413,8 @@ def test_rates_and_epochs_are_chosen_by_held_out_data_alone(script):
     found = helps.judged(held_out, rest, (0.1, 1.0))
     assert found["last epoch"] == {"rate": 1.0, "accuracies": [8.0, 11.0]}
     assert found["best epoch"] == {"rate": 0.1, "accuracies": [1.0, 3.0]}
+    assert found["by rate"] == {"0.1": 3.5, "1.0": 9.5}
+    assert found["all rates"] == {"accuracies": [5.0, 8.0]}
 
 
 def test_what_stands_in_for_small_batches_is_the_law_of_halvings(script):
