@@ -286,7 +286,7 @@ def table(rules):
 
 def draw(record, path):
     """Accuracy by rate, of the rules that have one grid: those of ASGLD's parts."""
-    figure = drawing.canvas(10, 4)
+    figure = drawing.canvas(10, 4.6)
     for axes, (name, rules) in zip(
         figure.subplots(1, len(record), sharey=True), record.items(), strict=True
     ):
@@ -302,8 +302,11 @@ def draw(record, path):
                 color=colour,
                 label=label,
             )
-        axes.set(xscale="log", xlabel=f"{name}: η(1 + ψ)", ylim=(40, 100))
-        axes.legend(frameon=False, fontsize=7, loc="lower center")
+        axes.set(xscale="log", xlabel=f"{name}: η(1 + ψ)", ylim=(70, 100))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.legend(
+            frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0, -0.2)
+        )
     drawing.caption(
         figure, "Test accuracy of the last epoch, in percent; dashed: without the noise"
     )

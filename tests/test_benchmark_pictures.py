@@ -103,6 +103,17 @@ def test_the_picture_of_the_bias_can_be_read(script, figures, tmp_path):
     check_readable(*figures)
 
 
+def test_the_picture_of_where_noise_helps_is_of_its_record(script, figures, tmp_path):
+    pytest.importorskip("jax", reason="needs the package jax")
+    record = read(PAGES / "where_noise_helps.json")
+    script("where_noise_helps").draw(record, tmp_path / "picture.png")
+    check_readable(*figures)
+    for axes, rules in zip(figures[0].axes, record.values(), strict=True):
+        for line in axes.lines:
+            scores = rules[line.get_label()]["by rate"].values()
+            np.testing.assert_allclose(line.get_ydata(), [100 * s for s in scores])
+
+
 def test_the_picture_of_the_gap_can_be_read(script, figures, tmp_path):
     record = read(PAGES / "regression_with_a_gap.json")
     reference = read(PAGES / "regression_with_a_gap_nuts.json")
