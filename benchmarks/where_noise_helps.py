@@ -142,37 +142,44 @@ def digits(task, seed):
     return [(x, y.astype("int32")) for x, y in parts]
 
 
-def network(seed):
-    """Its first weights."""
-    keras.utils.set_random_seed(seed)
-    layers = [keras.layers.Dense(64, "relu"), keras.layers.Dense(10)]
-    model = keras.Sequential([keras.Input((64,)), *layers])
-    return [np.asarray(v.value) for v in model.trainable_variables]
+class Network:
+    """One hidden layer, as functions of its weights and its layers' other state."""
+
+    def __init__(self, normalisation=None, hidden=(64,)):
+        layers = [keras.Input((64,))]
+        for width in hidden:
+            layers.append(keras.layers.Dense(width))
+            layers += [normalisation()] if normalisation else []
+            layers.append(keras.layers.ReLU())
+        self.model = keras.Sequential([*layers, keras.layers.Dense(10)])
+
+    def start(self, seed):
+        """Weights and other state before the first step."""
+        keras.utils.set_random_seed(seed)
+        model = keras.models.clone_model(self.model)
+        both = model.trainable_variables, model.non_trainable_variables
+        return tuple([np.asarray(v.value) for v in each] for each in both)
+
+    def loss(self, weights, state, x, y):
+        logits, state = self.model.stateless_call(weights, state, x, training=True)
+        chances = jax.nn.log_softmax(logits)
+        return -jnp.take_along_axis(chances, y[:, None], 1).mean(), state
+
+    def accuracy(self, weights, state, x, y):
+        logits, _ = self.model.stateless_call(weights, state, x)
+        return (logits.argmax(-1) == y).mean()
 
 
-def logits(weights, x):
-    kernel, bias, last_kernel, last_bias = weights
-    return jax.nn.relu(x @ kernel + bias) @ last_kernel + last_bias
-
-
-def loss(weights, x, y):
-    chances = jax.nn.log_softmax(logits(weights, x))
-    return -jnp.take_along_axis(chances, y[:, None], 1).mean()
-
-
-def accuracy(weights, x, y):
-    return (logits(weights, x).argmax(-1) == y).mean()
-
-
-def learn(task, rule, seeds=SEEDS):
+def learn(task, rule, seeds=SEEDS, network=None):
     """Accuracies of (rates, seeds, marks): on held-out data, and on what is left over.
 
     All runs make each step at once, each as it would alone.
     """
     make, length, rates = rule
     optimizer = make()
-    starts = [network(seed) for seed in range(seeds)]
-    optimizer.build([keras.Variable(value) for value in starts[0]])
+    network = network or Network()
+    starts = [network.start(seed) for seed in range(seeds)]
+    optimizer.build([keras.Variable(value) for value in starts[0][0]])
     if hasattr(optimizer, "stacked_variables"):
         states = optimizer.stacked_variables(range(seeds))
     else:
@@ -181,11 +188,12 @@ def learn(task, rule, seeds=SEEDS):
     assert sum(is_rate) == 1
 
     def step(state, chosen, train):
-        variables, weights = state
+        variables, (weights, others) = state
+        slope = jax.grad(network.loss, has_aux=True)
         x, y = train
-        gradients = jax.grad(loss)(weights, x[chosen], y[chosen])
+        gradients, others = slope(weights, others, x[chosen], y[chosen])
         weights, variables = optimizer.stateless_apply(variables, gradients, weights)
-        return (variables, weights), None
+        return (variables, (weights, others)), None
 
     def epoch(state, key, train):
         order = jax.random.permutation(key, task.train)[: task.steps * task.batch]
@@ -202,14 +210,15 @@ def learn(task, rule, seeds=SEEDS):
         def to_mark(state, keys):
             go = lambda state, key: (epoch(state, key, train), None)  # noqa: E731
             state, _ = jax.lax.scan(go, state, keys)
-            return state, (accuracy(state[1], *held_out), accuracy(state[1], *rest))
+            judge = functools.partial(network.accuracy, *state[1])
+            return state, (judge(*held_out), judge(*rest))
 
         keys = jax.random.split(key, task.epochs).reshape(MARKS, -1)
         return jax.lax.scan(to_mark, (variables, weights), keys)[1]
 
-    stacked = [jnp.stack(each) for each in zip(*starts, strict=True)]
-    parts = [digits(task, seed) for seed in range(seeds)]
-    parts = jax.tree.map(lambda *each: jnp.stack(each), *parts)
+    stack = lambda *each: jnp.stack(each)  # noqa: E731
+    stacked = jax.tree.map(stack, *starts)
+    parts = jax.tree.map(stack, *[digits(task, seed) for seed in range(seeds)])
     keys = jax.random.split(jax.random.key(1), seeds)
     of_seeds = jax.vmap(run, (None, 0, 0, 0, 0))
     of_rates = jax.vmap(of_seeds, (0, None, None, None, None))

@@ -440,18 +440,21 @@ def test_runs_side_by_side_are_each_as_alone(script, monkeypatch):
     optimizer = helps.Control(
         learning_rate=rate / (1 + psi), momentum=0.9, noise=psi, seed=seed
     )
-    weights = [keras.Variable(value) for value in helps.network(seed)]
+    network = helps.Network()
+    start, others = network.start(seed)
+    weights = [keras.Variable(value) for value in start]
     optimizer.build(weights)
     for key in jax.random.split(jax.random.split(jax.random.key(1), 2)[seed], 4):
         order = np.asarray(jax.random.permutation(key, 60)).reshape(3, 20)
         for chosen in order:
             values = [weight.value for weight in weights]
             x, y = (each[chosen] for each in train)
-            optimizer.apply(jax.grad(helps.loss)(values, x, y))
+            slope = jax.grad(lambda *each: network.loss(*each)[0])
+            optimizer.apply(slope(values, others, x, y))
     values = [weight.value for weight in weights]
     place = rule[2].index(rate)
     for found, part in zip((held_out, rest), parts, strict=True):
-        expected = float(helps.accuracy(values, *part))
+        expected = float(network.accuracy(values, others, *part))
         # An example near the border may fall to the other side by rounding.
         assert found[place, seed, -1] == pytest.approx(expected, abs=1.5 / len(part[1]))
         assert len(set(found[:, seed, -1])) > 3
