@@ -14,6 +14,7 @@ it may grow, which makes their steps shorter.
 """
 
 import json
+import statistics
 
 import keras
 import where_noise_helps as digits
@@ -47,10 +48,24 @@ def study():
     return record
 
 
+def table(record):
+    """Markdown: by normalisation, accuracy of the last epoch and over all rates."""
+    ways = "last epoch", "all rates"
+    heads = [f"{name}: {way}" for name in record for way in ways]
+    lines = [f"| | {' | '.join(heads)} |", "| --- |" + " ---: |" * len(heads)]
+    for label in next(iter(record.values())):
+        found = [
+            rules[label][way]["accuracies"] for rules in record.values() for way in ways
+        ]
+        cells = " | ".join(f"{100 * statistics.fmean(each):.1f} %" for each in found)
+        lines.append(f"| {label} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
 if __name__ == "__main__":
     found = study()
     path = digits.RESULTS / NAME
     path.with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
-    path.with_suffix(".md").write_text(digits.tables(found), encoding="utf-8")
+    path.with_suffix(".md").write_text(table(found), encoding="utf-8")
     digits.draw(found, path.with_suffix(".png"))
-    print(digits.tables(found))
+    print(table(found))

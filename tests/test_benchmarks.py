@@ -460,6 +460,31 @@ def test_runs_side_by_side_are_each_as_alone(script, monkeypatch):
         assert len(set(found[:, seed, -1])) > 3
 
 
+def test_the_table_of_normalisations_is_of_its_record(script):
+    pytest.importorskip("jax", reason="needs the package jax")
+    normalisation = script("normalisation")
+    record = json.loads((RESULTS / "normalisation.json").read_text())
+    assert [*record] == [*normalisation.NORMALISATIONS]
+    table = normalisation.table(record)
+    assert table == (RESULTS / "normalisation.md").read_text()
+    assert table in (BENCHMARKS.parent / "docs" / "study.md").read_text()
+
+
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="a script for JAX")
+def test_batch_normalisation_learns_its_statistics(script):
+    helps, normalisation = script("where_noise_helps"), script("normalisation")
+    network = helps.Network(keras.layers.BatchNormalization, normalisation.HIDDEN)
+    weights, state = network.start(0)
+    (x, y), *_ = helps.digits(helps.SMALL_BATCHES, 0)
+    _, after = network.loss(weights, state, x, y)
+    moved = [np.abs(a - b).max() > 1e-4 for a, b in zip(after, state, strict=True)]
+    assert len(moved) == 8 and all(moved)
+    # In training it is the batch's statistics that count, and else those.
+    assert network.accuracy(weights, after, x, y) != network.accuracy(
+        weights, [10 * (each + 1) for each in state], x, y
+    )
+
+
 def test_the_tables_of_where_noise_helps_are_of_their_record(script):
     pytest.importorskip("jax", reason="needs the package jax")
     helps = script("where_noise_helps")
