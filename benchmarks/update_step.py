@@ -117,6 +117,17 @@ def median_rows(runs):
     return rows
 
 
+def merged(cases, new):
+    """The cases with a new one, which keeps the rows of what it did not measure."""
+    which = lambda case: (case["network"], case["mode"])  # noqa: E731
+    others = [case for case in cases if which(case) != which(new)]
+    rows = {}
+    for case in cases:
+        if which(case) == which(new):
+            rows = case["optimizers"]
+    return [*others, new | {"optimizers": rows | new["optimizers"]}]
+
+
 def report(case):
     print(
         f"\n{case['network']}, {case['tensors']} tensors, "
@@ -253,12 +264,7 @@ def main():
                 "optimizers": rows,
             }
             report(case)
-            others = [
-                c
-                for c in results.get("cases", [])
-                if (c["network"], c["mode"]) != (network, mode)
-            ]
-            results["cases"] = [*others, case]
+            results["cases"] = merged(results.get("cases", []), case)
             save(results, "update_step", draw)
 
 

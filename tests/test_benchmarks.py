@@ -404,6 +404,15 @@ def test_the_noise_in_halvings_of_the_batch_is_measured(script, monkeypatch):
     assert difference > 5 * max(weights["standard_error"], logits["standard_error"])
 
 
+def test_a_new_measurement_of_one_optimizer_keeps_the_rows_of_the_others(script):
+    def case(network, **rows):
+        return {"network": network, "mode": "jit", "optimizers": rows}
+
+    cases = [case("cnn", Adam=1, BAOA=2, SGLD=3), case("resnet34", Adam=4)]
+    found = script("update_step").merged(cases, case("cnn", Adam=5, BAOA=6))
+    assert found == [case("resnet34", Adam=4), case("cnn", Adam=5, BAOA=6, SGLD=3)]
+
+
 def test_rates_and_epochs_are_chosen_by_held_out_data_alone(script):
     pytest.importorskip("jax", reason="needs the package jax")
     helps = script("where_noise_helps")
