@@ -14,6 +14,7 @@ confidence interval by Student's t, to be read with the few seeds in mind:
 
 import argparse
 import itertools
+import math
 import statistics
 
 from scipy import stats
@@ -44,7 +45,7 @@ def interval(differences):
     """The mean and half the width of its 95 % confidence interval."""
     mean, n = statistics.fmean(differences), len(differences)
     if n < 2:
-        return mean, float("nan")
+        return mean, math.nan  # one run has no spread to speak of
     quantile = stats.t.ppf(0.975, n - 1)
     return mean, quantile * statistics.stdev(differences) / n**0.5
 
@@ -63,7 +64,8 @@ def table(found, against):
         for figure in FIGURES.values():
             pairs = [100 * (figure(own[s]) - figure(base[s])) for s in seeds]
             mean, half = interval(pairs)
-            cells.append(f"{mean:+.2f} ± {half:.2f}")
+            spread = f" ± {half:.2f}" if len(pairs) > 1 else ""
+            cells.append(f"{mean:+.2f}{spread}")
         lines.append([name, *cells, str(len(seeds))])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

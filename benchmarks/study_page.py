@@ -12,7 +12,7 @@ A table stands between a mark that says what it is of and an end:
 
 `summary` is compare's table, `paired` the differences to one optimizer (paired.py) and
 `grid` the table of `tune`, each of a folder in docs/results. The curves are those of
-`CURVES`, by epoch and by time.
+`CURVES`, by epoch and by time; of `POINTS` the runs are drawn as points.
 """
 
 import pathlib
@@ -20,10 +20,11 @@ import re
 
 import paired
 
-from keras_asgld.reports import curves, tables
+from keras_asgld.reports import curves, points, tables
 from keras_asgld.runs import records, tasks
 
 CURVES = ["cifar10-fast-tiny"]
+POINTS = ["controls-fast-tiny"]
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "study.md"
 MARK = r"<!-- (\w+) ([\w-]+)(?:: ([^\n]+?))? -->"
@@ -68,3 +69,7 @@ if __name__ == "__main__":
         found = records.find(DOCS / "results" / name)
         picture = DOCS / "results" / name / "curves.png"
         curves.draw(picture, {curves.describe(found): found}, clock=True)
+    for name in POINTS:
+        found = records.find(DOCS / "results" / name)
+        picture = DOCS / "results" / name / "points.png"
+        points.draw(picture, found, curves.describe(found))

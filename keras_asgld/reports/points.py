@@ -38,8 +38,7 @@ def draw(path, records, title):
     settings = records[0]["settings"]
     mean = tables.mean_of_last_epochs(settings["epochs"], settings.get("schedule"))
     ax.set_xlabel(
-        f"test {score.title}: a dot is a run, its {mean}; "
-        "a bar is the mean of the runs",
+        f"test {score.title}, {mean}: a dot is a run, a bar is the runs' mean",
         color=drawing.GREY,
         fontsize=9,
     )
