@@ -14,6 +14,7 @@ import time
 from keras_asgld.runs.files import ExperimentError, reason
 
 _PAUSE = 0.2  # seconds between two calls to a first worker that does not listen yet
+_GLANCE = 1.0  # a Ctrl-C of the moment before the wait is seen only after it
 
 
 def meet(workers, me, seconds):
@@ -62,7 +63,8 @@ def _listen(workers, me, deadline):
         waiting = stack.enter_context(selectors.DefaultSelector())
         waiting.register(listener, selectors.EVENT_READ)
         while len(lines) < len(workers) - 1 and time.monotonic() < deadline:
-            for key, _ in waiting.select(deadline - time.monotonic()):
+            left = deadline - time.monotonic()
+            for key, _ in waiting.select(min(left, _GLANCE)):
                 if key.fileobj is listener:
                     line, _ = listener.accept()
                     stack.enter_context(line)
