@@ -119,13 +119,10 @@ def median_rows(runs):
 
 def merged(cases, new):
     """The cases with a new one, which keeps the rows of what it did not measure."""
-    which = lambda case: (case["network"], case["mode"])  # noqa: E731
-    others = [case for case in cases if which(case) != which(new)]
-    rows = {}
-    for case in cases:
-        if which(case) == which(new):
-            rows = case["optimizers"]
-    return [*others, new | {"optimizers": rows | new["optimizers"]}]
+    found = {(case["network"], case["mode"]): case for case in cases}
+    old = found.pop((new["network"], new["mode"]), {"optimizers": {}})
+    rows = old["optimizers"] | new["optimizers"]
+    return [*found.values(), new | {"optimizers": rows}]
 
 
 def report(case):

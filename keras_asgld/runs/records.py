@@ -11,11 +11,8 @@ from keras_asgld.runs.files import ExperimentError
 NAME = "record.json"
 # Settings that only older records have, and that no setting of today stands for.
 _LEFT = {"unfreeze_factor"}
-# Settings in which the runs of one table differ.
-_OF_A_RUN = {
-    *("optimizer", "hyperparameters", "seed", "weight_decay_mode", "unfreeze_rate"),
-    *_LEFT,
-}
+# Settings in which the optimizers of one table differ.
+_OF_AN_OPTIMIZER = ("hyperparameters", "weight_decay_mode", "unfreeze_rate")
 _ADVICE = (
     "; remove this file and give again the very command that wrote it, which goes on "
     "from the last checkpoint"
@@ -99,8 +96,8 @@ def check_same(folder, record, settings):
 def beside(folder, plan, warn):
     """The records of a comparison's folder that belong in its table beside the plan's.
 
-    Those are finished or failed runs of the same task: of other optimizers, or of more
-    seeds of an optimizer with the same hyperparameters.
+    Those are finished or failed runs of the same task, of other optimizers or seeds.
+    All of one optimizer have the same numbers, so that one row holds them.
 
     Args:
         folder: The comparison's.
@@ -108,9 +105,11 @@ def beside(folder, plan, warn):
         warn: A function that is told of each record that cannot be read.
     """
     known = {run_folder(folder, settings) for settings in plan}
-    task, found = _task(plan[0].to_json(), plan[0]), []
+    of_plan = {each.optimizer: _parted(each.to_json(), each) for each in plan}
+    task, _ = of_plan[plan[0].optimizer]
+    numbers = {optimizer: own for optimizer, (_, own) in of_plan.items()}
     backend = read(run_folder(folder, plan[0]))["versions"].get("backend")
-    numbers = {settings.optimizer: settings.hyperparameters for settings in plan}
+    found = []
     for path in sorted(Path(folder).glob(f"runs/*/{NAME}")):
         if path.parent in known:
             continue
@@ -119,21 +118,24 @@ def beside(folder, plan, warn):
         except ExperimentError as error:
             warn(f"not in the table: {error}")
             continue
-        theirs = record["settings"]
+        theirs, own = _parted(record["settings"], plan[0])
         good = (
             record["status"] != "running"
             and record["versions"].get("backend") == backend
-            and _task(theirs, plan[0]) == task
+            and theirs == task
         )
-        own = theirs.get("hyperparameters", {})
-        if good and numbers.setdefault(theirs["optimizer"], own) == own:
+        if good and numbers.setdefault(record["settings"]["optimizer"], own) == own:
             found.append(record)
     return found
 
 
-def _task(values, settings):
-    """The settings that the runs of one table share."""
-    return {k: v for k, v in _each(values, settings).items() if k not in _OF_A_RUN}
+def _parted(values, settings):
+    """The settings that the runs of one table share, and those of an optimizer."""
+    every = _each(values, settings)
+    for name in ("optimizer", "seed", *_LEFT):
+        every.pop(name, None)
+    own = {name: every.pop(name) for name in _OF_AN_OPTIMIZER if name in every}
+    return every, own
 
 
 def _each(values, settings):

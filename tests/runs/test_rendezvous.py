@@ -1,6 +1,7 @@
 """Workers that wait for one another, and for how long."""
 
 import json
+import selectors
 import signal
 import socket
 import threading
@@ -126,6 +127,20 @@ def test_the_command_waits_no_longer_than_it_is_told(
     assert first == "worker 1 waits until all 3 are there" and output == ""
     assert f"missing worker 0 ({workers['worker', 0]}); start" in line
     assert process.returncode == 2 and not list(tmp_path.iterdir())
+
+
+def test_the_first_worker_looks_up_every_second(workers, monkeypatch):
+    """Else a Ctrl-C of the moment before the wait would be heard at its end."""
+    waits = []
+
+    class Noted(selectors.DefaultSelector):
+        def select(self, timeout=None):
+            waits.append(timeout)
+            return super().select(timeout)
+
+    monkeypatch.setattr(rendezvous.selectors, "DefaultSelector", Noted)
+    end(start(workers, 0, seconds=2))
+    assert waits and max(waits) <= 1
 
 
 def test_ctrl_c_ends_the_waiting(command, workers, monkeypatch):

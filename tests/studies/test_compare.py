@@ -114,6 +114,7 @@ def test_the_table_holds_all_runs_of_the_task_in_the_folder(small, tmp_path, cap
         "lion-seed1": {"hyperparameters": {"learning_rate": 0.1}},
         "adam-seed0": {"epochs": 2},
         "adam-seed1": {"weight_decay": 0.1},
+        "lion-seed2": {"weight_decay_mode": "coupled"},
     }.items():
         copy = record.parents[1] / name / "record.json"
         copy.parent.mkdir()
