@@ -121,7 +121,11 @@ def test_the_table_holds_all_runs_of_the_task_in_the_folder(small, tmp_path, cap
         settings = found["settings"] | {"optimizer": name[:4]} | changes
         copy.write_text(json.dumps(found | {"settings": settings}))
     for name, text in {
-        "nesterov-seed0": json.dumps(found | {"status": "running", "epochs": []}),
+        "nesterov-seed0": json.dumps(
+            found
+            | {"status": "running"}
+            | {"settings": found["settings"] | {"optimizer": "nesterov"}}
+        ),
         "momentum-seed0": "no JSON",
     }.items():
         copy = record.parents[1] / name / "record.json"
