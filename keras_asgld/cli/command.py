@@ -271,6 +271,8 @@ def _plan(values, optimizers, seeds):
 def _load_data(values, chosen):
     """Start the backend, quietly, and read the data set."""
     environment.ask_for_determinism()
+    if chosen.jit_compile == "elementwise":
+        environment.allow_fusion()
     with environment.quiet_tensorflow():
         from keras_asgld import data
 

@@ -56,7 +56,11 @@ _TRAINING = {
         "auto",
         f"coupled: L2 in the gradient; auto: so but for {_DECOUPLED}",
     ),
-    "jit_compile": (("auto", "on", "off"), "auto", "compile the step with XLA"),
+    "jit_compile": (
+        settings.JIT_COMPILE,
+        "auto",
+        "compile with XLA the step, or what lies between its convolutions",
+    ),
     "mixed_precision": stages.PRECISION,
 }
 _HYPERPARAMETERS = {

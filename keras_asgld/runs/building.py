@@ -1,5 +1,6 @@
 """The network that a run trains, compiled as its settings ask, and its randomness."""
 
+import contextlib
 import functools
 import re
 
@@ -24,12 +25,42 @@ def is_compiled(settings):
     On JAX everything else is slow, PyTorch's compiler is for those who ask for it, and
     TensorFlow's XLA pays on an accelerator.
     """
-    if settings.jit_compile != "auto":
+    if settings.jit_compile in ("on", "off"):
         return settings.jit_compile == "on"
     if keras.backend.backend() != "tensorflow":
         return keras.backend.backend() == "jax"
     devices = environment.devices()
     return settings.strategy == "one" and not devices[0].startswith("cpu")
+
+
+@contextlib.contextmanager
+def fused(settings):
+    """Lets XLA fuse what lies between convolutions and products, if settings ask.
+
+    That is for TensorFlow on a CPU, where the step as a whole is not compiled because
+    XLA's own convolutions are slow there.
+
+    Raises:
+        ExperimentError: `environment.allow_fusion` should have been called before.
+    """
+    if keras.backend.backend() != "tensorflow":
+        yield
+        return
+    import tensorflow as tf
+
+    fuses = settings.jit_compile == "elementwise" and not is_compiled(settings)
+    if fuses and not environment.fusion_is_allowed():
+        raise ExperimentError(
+            "`jit_compile` must not be elementwise where TensorFlow has not been "
+            "started for it: call keras_asgld.runs.environment.allow_fusion() before "
+            "TensorFlow computes anything. Received: jit_compile=elementwise"
+        )
+    before = bool(tf.config.optimizer.get_jit())
+    tf.config.optimizer.set_jit(fuses)
+    try:
+        yield
+    finally:
+        tf.config.optimizer.set_jit(before)
 
 
 def make_deterministic(seed, jit_compile):

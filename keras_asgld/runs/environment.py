@@ -22,6 +22,30 @@ def ask_for_determinism():
         os.environ["XLA_FLAGS"] = f"{known} {flag}".strip()
 
 
+# Lets TensorFlow's automatic clusters, once `building` asks for them, hold elementwise
+# operations and reductions alone, on a CPU too. Compiled at once, and not after some
+# uncompiled steps, an interrupted run has the numbers of an uninterrupted one.
+_CLUSTERS = {
+    "tf_xla_ops_to_cluster": "=FUSIBLE",
+    "tf_xla_cpu_global_jit": "",
+    "tf_xla_enable_lazy_compilation": "=false",
+}
+
+
+def allow_fusion():
+    """Let XLA fuse elementwise operations; before TensorFlow computes anything."""
+    known = os.environ.get("TF_XLA_FLAGS", "")
+    flags = [known, *(f"--{name}{value}" for name, value in _CLUSTERS.items())]
+    if not fusion_is_allowed():
+        os.environ["TF_XLA_FLAGS"] = " ".join(flags).strip()
+
+
+def fusion_is_allowed():
+    """Whether `allow_fusion` has been called, in this process or one above it."""
+    known = os.environ.get("TF_XLA_FLAGS", "")
+    return all(f"--{name}{value}" in known for name, value in _CLUSTERS.items())
+
+
 def require(package):
     """Raise if a package is missing that a plain installation may not have brought."""
     try:

@@ -21,6 +21,7 @@ LARGEST_PICTURE = 4096
 SCHEDULES = ("steps", "triangle")
 AUGMENTS = ("random", "alternating")
 STRATEGIES = ("one", "mirrored", "multiworker")
+JIT_COMPILE = ("auto", "on", "off", "elementwise")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Settings:
         _known("dataset", self.dataset, TASKS)
         _known("optimizer", self.optimizer, named.ALL)
         _known("weight_decay_mode", self.weight_decay_mode, ("coupled", "decoupled"))
-        _known("jit_compile", self.jit_compile, ("auto", "on", "off"))
+        _known("jit_compile", self.jit_compile, JIT_COMPILE)
         _known("strategy", self.strategy, STRATEGIES)
         _known("schedule", self.schedule, SCHEDULES)
         _known("augment", self.augment, AUGMENTS)
@@ -100,7 +101,7 @@ class Settings:
         )
         several = self.strategy == "multiworker"
         constraint = "off or auto with --strategy=multiworker"
-        good = not several or self.jit_compile != "on"
+        good = not several or self.jit_compile in ("off", "auto")
         _check("jit_compile", self.jit_compile, good, constraint)
         if several and (self.fine_tuning or TASKS[self.dataset].transfer):
             raise ExperimentError("--strategy=multiworker does not fine-tune")

@@ -66,6 +66,7 @@ def run(
             record, cannot be written, or another process is at it.
     """
     with contextlib.ExitStack() as stack:
+        stack.enter_context(building.fused(settings))
         place = folder = stack.enter_context(files.new_folder(folder))
         if not strategies.is_chief(settings.strategy):
             # Reading the variables takes all workers, so all save; one of them counts.

@@ -95,7 +95,7 @@ _FAST = {
     "weight_decay": 0.00133,
 }
 _FAST_TINY = _FAST | {"model": "airbench-tiny", "epochs": 8}
-_FAST_UNLESS_GIVEN = {"mixed_precision": "auto"}
+_FAST_UNLESS_GIVEN = {"mixed_precision": "auto", "jit_compile": "elementwise"}
 
 RECIPES = {
     "paper-resnet34": Recipe(

@@ -66,6 +66,7 @@ def test_cifar10_in_minutes_is_trained_as_published(name, model, precision):
     assert (values["schedule"], values["augment"]) == ("triangle", "alternating")
     assert (values["label_smoothing"], values["batch_size"]) == (0.2, 1024)
     assert values["mixed_precision"] == precision
+    assert values["jit_compile"] == ("elementwise" if precision == "auto" else "auto")
     given = options.parse("compare", [f"--recipe={name}", "--mixed_precision=off"])
     assert given[0] == values | {"mixed_precision": "off"}
     # The published rate of 11.5 and decay of .0153 are of a loss that is a sum over
