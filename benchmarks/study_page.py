@@ -7,12 +7,15 @@ A table stands between a mark that says what it is of and an end:
     <!-- summary paper-small -->
     <!-- paired paper-small: asgld -->
     <!-- grid small-tuning -->
+    <!-- decays cifar10-fast-decay -->
     ...
     <!-- end -->
 
 `summary` is compare's table, `paired` the differences to one optimizer (paired.py) and
-`grid` the table of `tune`, each of a folder in docs/results. The curves are those of
-`CURVES`, by epoch and by time; of `POINTS` the runs are drawn as points.
+`grid` the table of `tune`, each of a folder in docs/results; `decays` has a row for
+each of a folder's runs, which differ in weight decay and were judged on held-out
+pictures. The curves are those of `CURVES`, by epoch and by time; of `POINTS` the runs
+are drawn as points.
 """
 
 import pathlib
@@ -23,7 +26,7 @@ import paired
 from keras_asgld.reports import curves, points, tables
 from keras_asgld.runs import records, tasks
 
-CURVES = ["cifar10-fast-tiny"]
+CURVES = ["cifar10-fast-tiny", "cifar10-fast"]
 POINTS = ["controls-fast-tiny"]
 DOCS = pathlib.Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "study.md"
@@ -56,11 +59,22 @@ def grid(folder, _):
     return _without_title((folder / "table.md").read_text())
 
 
+def decays(folder, _):
+    found = [records.read(path.parent) for path in folder.glob("*/record.json")]
+    rows = []
+    for record in sorted(found, key=lambda record: record["settings"]["weight_decay"]):
+        decay, last = record["settings"]["weight_decay"], record["epochs"][-1]
+        parts = (f"{last[f'{part}_accuracy']:.2%}" for part in ("train", "validation"))
+        rows.append([f"{decay:g}", *(part.replace("%", " %") for part in parts)])
+    header = ["weight decay", "train accuracy", "validation accuracy"]
+    return _without_title(tables.markdown_table(header, rows, ""))
+
+
 def _without_title(table):
     return table[table.index("|") :]
 
 
-TABLES = {"summary": summary, "paired": differences, "grid": grid}
+TABLES = {"summary": summary, "paired": differences, "grid": grid, "decays": decays}
 
 
 if __name__ == "__main__":

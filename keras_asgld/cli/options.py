@@ -56,11 +56,7 @@ _TRAINING = {
         "auto",
         f"coupled: L2 in the gradient; auto: so but for {_DECOUPLED}",
     ),
-    "jit_compile": (
-        settings.JIT_COMPILE,
-        "auto",
-        "compile with XLA the step, or what lies between its convolutions",
-    ),
+    "jit_compile": (settings.JIT_COMPILE, "auto", "what of a step XLA compiles"),
     "mixed_precision": stages.PRECISION,
 }
 _HYPERPARAMETERS = {

@@ -96,9 +96,13 @@ def test_probabilities_are_not_made_in_half_precision(tmp_path):
         ensemble = WeightEnsemble(tmp_path)
         fit(uncompiled(make("ASGLD")), 2, [ensemble])
         mean = ensemble.predict(data()[0]).mean
-        np.testing.assert_allclose(mean.sum(-1), 1, atol=1e-6)
         one_model = ensemble.as_model().predict(data()[0], verbose=0)
-        np.testing.assert_allclose(mean, one_model, atol=1e-6)
+        for probabilities in (mean, one_model):
+            sums = probabilities.astype("float64").sum(-1)
+            np.testing.assert_allclose(sums, 1, atol=1e-6)
+        # Processors with float16 (avx512_fp16) round the layers before them
+        # differently in two graphs: by half's spacing, below 1.
+        np.testing.assert_allclose(mean, one_model, atol=2**-11)
     finally:
         keras.config.set_dtype_policy("float32")
 

@@ -109,17 +109,24 @@ def test_controls_share_one_effective_step(controls, expected):
         assert step == pytest.approx(expected), name
 
 
-def test_the_runs_of_the_study_have_the_numbers_of_their_recipe():
-    folder = pathlib.Path(__file__).parents[2] / "docs/results/cifar10-fast-tiny"
-    flags = recipes.RECIPES["cifar10-fast-tiny"].flags
+@pytest.mark.parametrize(
+    "name", ["cifar10-fast-tiny", "cifar10-fast", "cifar10-fast-large"]
+)
+def test_the_runs_of_the_study_have_the_numbers_of_their_recipe(name):
+    folder = pathlib.Path(__file__).parents[2] / "docs/results" / name
+    recipe = recipes.RECIPES[name]
+    flags = recipe.flags
     found = records.find(folder)
-    assert len(found) >= 4
+    assert found
     for record in found:
         ran = record["settings"]
         now = make("cifar10", ran["optimizer"], **_fields(flags))
         assert ran["hyperparameters"] == pytest.approx(now.hyperparameters)
         fixed = flags.keys() & ran.keys()
         assert {n: ran[n] for n in fixed} == {n: flags[n] for n in fixed}
+        if recipe.unless_given:  # on a processor that has it
+            assert ran["mixed_precision"] == "bfloat16"
+            assert ran["jit_compile"] == recipe.unless_given["jit_compile"]
 
 
 def test_without_noise_the_fast_controls_are_nesterovs():
