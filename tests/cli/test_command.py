@@ -212,6 +212,7 @@ def test_workers_that_are_not_told_of_one_another_are_refused(
     ("flag", "words"),
     [
         ("--jit_compile=on", "`jit_compile` must be off or auto with"),
+        ("--jit_compile=elementwise", "`jit_compile` must be off or auto with"),
         ("--model=hub/x", "multiworker does not fine-tune"),
         ("--dataset=cifar10-transfer", "multiworker does not fine-tune"),
     ],

@@ -110,14 +110,15 @@ def test_controls_share_one_effective_step(controls, expected):
 
 
 @pytest.mark.parametrize(
-    "name", ["cifar10-fast-tiny", "cifar10-fast", "cifar10-fast-large"]
+    "name, runs",
+    [("cifar10-fast-tiny", 12), ("cifar10-fast", 4), ("cifar10-fast-large", 1)],
 )
-def test_the_runs_of_the_study_have_the_numbers_of_their_recipe(name):
+def test_the_runs_of_the_study_have_the_numbers_of_their_recipe(name, runs):
     folder = pathlib.Path(__file__).parents[2] / "docs/results" / name
     recipe = recipes.RECIPES[name]
     flags = recipe.flags
     found = records.find(folder)
-    assert found
+    assert len(found) >= runs
     for record in found:
         ran = record["settings"]
         now = make("cifar10", ran["optimizer"], **_fields(flags))
